@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One module a room. An arrow may only point down:
+//
+//   sluice ─► Server ─► Files, TLS, HTTP, Reactor ─► CLinux, COpenSSL
+//
+// Files, TLS, HTTP and Reactor do not know each other; only Server puts them together.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "sluice",
+  products: [
+    .executable(name: "sluice", targets: ["sluice"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CLinux"),
+
+    .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(name: "HTTP", swiftSettings: strict),
+    .target(name: "TLS", dependencies: ["CLinux", "COpenSSL"], swiftSettings: strict),
+    .target(name: "Files", dependencies: ["CLinux"], swiftSettings: strict),
+
+    .target(
+      name: "Server",
+      dependencies: [
+        "Files", "TLS", "HTTP", "Reactor", "CLinux",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+
+    .executableTarget(
+      name: "sluice",
+      dependencies: [
+        "Server", "TLS", "CLinux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+
+    .testTarget(name: "ReactorTests", dependencies: ["Reactor"], swiftSettings: strict),
+    .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
+    .testTarget(name: "TLSTests", dependencies: ["TLS", "COpenSSL"], swiftSettings: strict),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux"], swiftSettings: strict),
+    .testTarget(name: "ServerTests", dependencies: ["Server"], swiftSettings: strict),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["sluice", "CLinux"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,35 @@
+// What Glibc's Swift overlay does not show of Linux. Thin wrappers, no logic.
+//
+// _GNU_SOURCE is defined in CLinux.c and never here: in a header that Swift imports it would change glibc's
+// own declarations under the importer.
+#pragma once
+
+#include <linux/tls.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+// accept4(2)
+int CLinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+
+// openat2(2), which glibc 2.36 does not wrap. `flags` are O_*, `resolve` RESOLVE_*.
+int CLinux_openat2(int directory, const char *path, uint64_t flags, uint64_t resolve);
+
+extern const uint64_t CLinux_O_PATH;
+extern const uint64_t CLinux_RESOLVE_BENEATH;
+extern const uint64_t CLinux_RESOLVE_NO_MAGICLINKS;
+
+// setsockopt(2) levels and names of kernel TLS: tcp(7), Documentation/networking/tls.rst
+extern const int CLinux_SOL_TLS;
+extern const int CLinux_TCP_ULP;
+
+// How many CPUs the calling thread may run on: sched_getaffinity(2), 0 on failure.
+int CLinux_cpuCount(void);
+
+// WIFEXITED and friends are macros that Swift can't see.
+int CLinux_exitStatus(int status);

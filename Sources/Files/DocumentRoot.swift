@@ -1,0 +1,112 @@
+internal import CLinux
+internal import Glibc
+
+/// Why a folder can't be served: one line that says what to do.
+public struct RootError: Error, CustomStringConvertible {
+  /// One line for the user, naming the folder.
+  public let description: String
+}
+
+/// The folder whose files are served. Nothing outside of it can be opened through it.
+public final class DocumentRoot: Sendable {
+  let descriptor: Int32
+
+  /// Opens the folder. It stays this folder even if another one takes its name later.
+  public init(path: String) throws(RootError) {
+    let flags = Int32(O_DIRECTORY | O_CLOEXEC) | Int32(truncatingIfNeeded: CLinux_O_PATH)
+    descriptor = unsafe Glibc.open(path, flags)
+    guard descriptor >= 0 else {
+      throw RootError(
+        description: "\(path): cannot serve this folder: \(unsafe String(cString: strerror(errno)))")
+    }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// How opening a path went.
+  enum Opened {
+    case file(descriptor: Int32, FileStatus)
+    case directory
+    case failed(FileError)
+  }
+
+  /// Opens a regular file for reading. `path` is relative and NUL-terminated; neither `..` nor a symbolic link
+  /// leads out of the root, whatever changes on the disk meanwhile: `openat2(2)`, RESOLVE_BENEATH.
+  func open(_ path: UnsafePointer<CChar>) -> Opened {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    let flags = UInt64(O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+    let descriptor = unsafe CLinux_openat2(
+      self.descriptor, path, flags, CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
+    guard descriptor >= 0 else { return .failed(FileError(errno: errno)) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      close(descriptor)
+      return .failed(.inputOutput)
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return .file(descriptor: descriptor, FileStatus(status))
+    case S_IFDIR:
+      close(descriptor)
+      return .directory
+    default:
+      close(descriptor)
+      return .failed(.notFound)
+    }
+  }
+
+  /// The status of what a path names now; nil where there is nothing. Only good for telling whether an opened
+  /// file is still the one: this look-up follows links that lead out.
+  func status(_ path: UnsafePointer<CChar>) -> FileStatus? {
+    var status = stat()
+    guard unsafe fstatat(descriptor, path, &status, 0) == 0 else { return nil }
+    return FileStatus(status)
+  }
+}
+
+/// Why a file can't be served.
+public enum FileError: Sendable {
+  /// There is none, or nothing that can be served, or it lies outside of the root.
+  case notFound
+  /// The file system does not let us read it.
+  case forbidden
+  /// No file descriptor or no memory is free: a matter of time.
+  case exhausted
+  /// The disk, or what stands for it, has failed.
+  case inputOutput
+
+  init(errno code: Int32) {
+    self =
+      switch code {
+      // EXDEV: leads out of the root. ELOOP: links in a circle, or a magic link. ENXIO, ENODEV: a socket, a
+      // device without driver.
+      case ENOENT, ENOTDIR, EXDEV, ELOOP, ENAMETOOLONG, ENXIO, ENODEV, EINVAL: .notFound
+      case EACCES, EPERM: .forbidden
+      case EMFILE, ENFILE, ENOMEM, EAGAIN: .exhausted
+      default: .inputOutput
+      }
+  }
+}
+
+/// What tells one state of a file from another.
+struct FileStatus: Equatable {
+  let device: UInt64
+  let inode: UInt64
+  let size: Int64
+  let modifiedNanoseconds: Int64
+  let changedNanoseconds: Int64
+
+  init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    inode = UInt64(status.st_ino)
+    size = Int64(status.st_size)
+    modifiedNanoseconds = status.st_mtim.nanoseconds
+    changedNanoseconds = status.st_ctim.nanoseconds
+  }
+}
+
+extension timespec {
+  /// Nanoseconds since 1970; wraps for times that no file system can hold in 64 bits.
+  fileprivate var nanoseconds: Int64 { Int64(tv_sec) &* 1_000_000_000 &+ Int64(tv_nsec) }
+}

@@ -1,0 +1,183 @@
+internal import Glibc
+
+/// A worker's files, found by path without a system call. Bounded; belongs to one thread.
+///
+/// A set-associative table: a path can stand in few places only, so looking costs the same whatever paths
+/// clients invent, and the least recently used of those places gives way.
+@safe
+public struct FileCache: ~Copyable {
+  /// How many files a set holds.
+  private static var ways: Int { 8 }
+  /// For how long a file is served without a look whether it has changed, in milliseconds.
+  public static var trustMilliseconds: UInt64 { 500 }
+  /// The longest path, in bytes: PATH_MAX.
+  public static var longestPath: Int { Int(PATH_MAX) - 1 }
+
+  private let root: DocumentRoot
+  private let sets: Int
+  private let inMemory: Int
+  private let table: UnsafeMutablePointer<UnsafeMutablePointer<OpenFile>?>
+
+  /// Room for `capacity` files (rounded up to sets of 8); files up to `inMemory` bytes are kept in memory.
+  public init(root: DocumentRoot, capacity: Int, inMemory: Int) {
+    self.root = root
+    self.inMemory = inMemory
+    var sets = 1
+    while sets * Self.ways < capacity { sets *= 2 }
+    self.sets = sets
+    unsafe table = .allocate(capacity: sets * Self.ways)
+    unsafe table.initialize(repeating: nil, count: sets * Self.ways)
+  }
+
+  deinit {
+    for index in 0..<sets * Self.ways {
+      guard let entry = unsafe table[index] else { continue }
+      unsafe entry.pointee.isCached = false
+      if unsafe entry.pointee.users == 0 {
+        unsafe entry.deinitialize(count: 1)
+        unsafe entry.deallocate()
+      }
+    }
+    unsafe table.deallocate()
+  }
+
+  /// The file known by `path`, if it is in the cache and still what the path names. `path` is relative to the
+  /// root, decoded, and a folder's ends with a slash or is empty: then its index.html is meant.
+  public mutating func find(_ path: UnsafeRawBufferPointer, now: UInt64) -> FileReference? {
+    let hash = unsafe Self.hash(path)
+    let first = Int(truncatingIfNeeded: hash) & (sets - 1) * Self.ways
+    for index in first..<first + Self.ways {
+      guard let entry = unsafe table[index], unsafe entry.pointee.hash == hash,
+        unsafe entry.pointee.keyCount == path.count,
+        unsafe path.isEmpty || memcmp(entry.pointee.path, path.baseAddress!, path.count) == 0
+      else { continue }
+      unsafe entry.pointee.usedAt = now
+      if unsafe now &- entry.pointee.checkedAt < Self.trustMilliseconds { return unsafe FileReference(entry) }
+      return unsafe recheck(index, entry, now: now)
+    }
+    return nil
+  }
+
+  private mutating func recheck(
+    _ index: Int, _ entry: UnsafeMutablePointer<OpenFile>, now: UInt64
+  ) -> FileReference? {
+    if unsafe root.status(entry.pointee.path) == entry.pointee.status {
+      unsafe entry.pointee.checkedAt = now
+      return unsafe FileReference(entry)
+    }
+    drop(index)
+    return nil
+  }
+
+  /// What a path leads to.
+  public enum Loaded {
+    /// A file, now in the cache.
+    case file(FileReference)
+    /// A folder, named without its slash.
+    case directory
+    /// Nothing that can be served.
+    case failed(FileError)
+  }
+
+  /// Opens the file that `path` names and puts it into the cache.
+  public mutating func load(_ path: UnsafeRawBufferPointer, now: UInt64) -> Loaded {
+    let index: StaticString = "index.html"
+    let namesFolder = unsafe path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
+    let fullCount = path.count + (namesFolder ? index.utf8CodeUnitCount : 0)
+    guard fullCount <= Self.longestPath else { return .failed(.notFound) }
+    let fullPath = UnsafeMutablePointer<CChar>.allocate(capacity: fullCount + 1)
+    let bytes = unsafe UnsafeMutableRawBufferPointer(start: fullPath, count: fullCount + 1)
+    unsafe bytes.copyMemory(from: path)
+    if namesFolder {
+      unsafe memcpy(fullPath + path.count, index.utf8Start, index.utf8CodeUnitCount)
+    }
+    unsafe fullPath[fullCount] = 0
+
+    switch unsafe root.open(fullPath) {
+    case .failed(let error):
+      unsafe fullPath.deallocate()
+      return .failed(error)
+    case .directory:
+      unsafe fullPath.deallocate()
+      // "index.html" may itself be a folder: that is no file to serve.
+      return namesFolder ? .failed(.notFound) : .directory
+    case .file(let descriptor, let status):
+      let isSmall = status.size <= Int64(inMemory)
+      let memory = unsafe OpenFile.read(descriptor, count: isSmall ? Int(status.size) : 0)
+      guard let memory = unsafe memory else {
+        close(descriptor)
+        unsafe fullPath.deallocate()
+        return .failed(.inputOutput)
+      }
+      if isSmall { close(descriptor) }
+      let entry = UnsafeMutablePointer<OpenFile>.allocate(capacity: 1)
+      unsafe entry.initialize(
+        to: OpenFile(
+          descriptor: isSmall ? -1 : descriptor, memory: memory, status: status, path: fullPath,
+          keyCount: path.count, hash: Self.hash(path)))
+      unsafe entry.pointee.checkedAt = now
+      unsafe entry.pointee.usedAt = now
+      unsafe insert(entry)
+      return unsafe .file(FileReference(entry))
+    }
+  }
+
+  private mutating func insert(_ entry: UnsafeMutablePointer<OpenFile>) {
+    let first = unsafe Int(truncatingIfNeeded: entry.pointee.hash) & (sets - 1) * Self.ways
+    var place = first
+    for index in first..<first + Self.ways {
+      guard let other = unsafe table[index] else {
+        place = index
+        break
+      }
+      if let oldest = unsafe table[place], unsafe other.pointee.usedAt < oldest.pointee.usedAt {
+        place = index
+      }
+    }
+    drop(place)
+    unsafe table[place] = unsafe entry
+  }
+
+  private mutating func drop(_ index: Int) {
+    guard let entry = unsafe table[index] else { return }
+    unsafe table[index] = nil
+    unsafe entry.pointee.isCached = false
+    if unsafe entry.pointee.users == 0 { unsafe free(entry) }
+  }
+
+  private func free(_ entry: UnsafeMutablePointer<OpenFile>) {
+    unsafe entry.deinitialize(count: 1)
+    unsafe entry.deallocate()
+  }
+
+  /// Keeps a file alive beyond the current turn.
+  public func retain(_ reference: FileReference) {
+    unsafe reference.pointer.pointee.users += 1
+  }
+
+  /// Ends what `retain` began.
+  public func release(_ reference: FileReference) {
+    let entry = unsafe reference.pointer
+    unsafe entry.pointee.users -= 1
+    if unsafe entry.pointee.users == 0 && !entry.pointee.isCached { unsafe free(entry) }
+  }
+
+  /// Eight bytes at a time. Needs no secret: flooding one set only evicts that set's files.
+  private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    let multiplier: UInt64 = 0x9E37_79B9_7F4A_7C15
+    var hash = UInt64(truncatingIfNeeded: bytes.count) &* multiplier
+    var index = 0
+    while index + 8 <= bytes.count {
+      hash = unsafe (hash ^ bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) &* multiplier
+      hash ^= hash >> 32
+      index += 8
+    }
+    var rest: UInt64 = 0
+    while index < bytes.count {
+      rest = unsafe rest << 8 | UInt64(bytes[index])
+      index += 1
+    }
+    hash = (hash ^ rest) &* multiplier
+    return hash ^ hash >> 32
+  }
+}

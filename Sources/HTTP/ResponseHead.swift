@@ -1,0 +1,119 @@
+/// The head of a response: RFC 9112 §4 and the fields of RFC 9110 that a file server sends.
+public struct ResponseHead: Sendable {
+  /// The status line's code.
+  public var status: Status
+  /// Content-Type: RFC 9110 §8.3.
+  public var contentType: StaticString?
+  /// Content-Length in bytes: §8.6.
+  public var contentLength: Int64?
+  /// The part that is sent, and the size of the whole: Content-Range, §14.4.
+  public var part: ByteRange?
+  /// The size of the whole in bytes: for Content-Range.
+  public var wholeSize: Int64 = 0
+  /// Last-Modified: §8.8.2.
+  public var lastModified: HTTPDate?
+  /// ETag: §8.8.3.
+  public var etag: EntityTag?
+  /// What becomes of the connection, where the client can't take it for granted.
+  public var connection = Connection.implied
+
+  /// The Connection field: RFC 9112 §9.3 and §9.6.
+  public enum Connection: Sendable {
+    /// No field: an HTTP/1.1 connection that lasts.
+    case implied
+    /// `close`
+    case closes
+    /// `keep-alive`, for HTTP/1.0
+    case keepsAlive
+  }
+
+  /// A head with nothing but a status.
+  public init(_ status: Status) {
+    self.status = status
+  }
+
+  /// Longest head without a Location field, in bytes.
+  public static var maximumCount: Int { 512 }
+
+  /// Where the Date's 29 bytes lie in a head of this status: a ready head gets a new date in place.
+  public static func dateOffset(_ status: Status) -> Int {
+    "HTTP/1.1 ".utf8.count + status.line.utf8CodeUnitCount + "\r\nDate: ".utf8.count
+  }
+
+  /// Appends the head, with its empty line. `location` is the Location field's value, already encoded.
+  public func append(to out: inout OutputSpan<UInt8>, date: HTTPDate, location: Span<UInt8>? = nil) {
+    out.append("HTTP/1.1 ")
+    out.append(status.line)
+    out.append("\r\nDate: ")
+    date.append(to: &out)
+    out.append("\r\nServer: sluice\r\n")
+    if let contentType { out.appendField("Content-Type: ", contentType) }
+    if let contentLength {
+      out.append("Content-Length: ")
+      out.append(decimal: contentLength)
+      out.append("\r\n")
+    }
+    appendContentRange(to: &out)
+    if let lastModified {
+      out.append("Last-Modified: ")
+      lastModified.append(to: &out)
+      out.append("\r\n")
+    }
+    if let etag {
+      out.append("ETag: ")
+      etag.append(to: &out)
+      out.append("\r\nAccept-Ranges: bytes\r\n")
+    }
+    if status == .methodNotAllowed || status == .noContent { out.appendField("Allow: ", Method.allowed) }
+    if let location {
+      out.append("Location: ")
+      for index in location.indices { out.append(location[index]) }
+      out.append("\r\n")
+    }
+    switch connection {
+    case .implied: break
+    case .closes: out.append("Connection: close\r\n")
+    case .keepsAlive: out.append("Connection: keep-alive\r\n")
+    }
+    out.append("\r\n")
+  }
+
+  private func appendContentRange(to out: inout OutputSpan<UInt8>) {
+    if let part {
+      out.append("Content-Range: bytes ")
+      out.append(decimal: part.lowerBound)
+      out.append("-")
+      out.append(decimal: part.lowerBound + part.count - 1)
+      out.append("/")
+    } else if status == .rangeNotSatisfiable {
+      out.append("Content-Range: bytes */")
+    } else {
+      return
+    }
+    out.append(decimal: wholeSize)
+    out.append("\r\n")
+  }
+}
+
+extension OutputSpan<UInt8> {
+  /// Appends a text.
+  public mutating func append(_ text: StaticString) {
+    for index in 0..<text.utf8CodeUnitCount { append(text.byte(at: index)) }
+  }
+
+  mutating func appendField(_ name: StaticString, _ value: StaticString) {
+    append(name)
+    append(value)
+    append("\r\n")
+  }
+
+  /// Appends a number that is not negative.
+  mutating func append(decimal number: Int64) {
+    var divisor: Int64 = 1
+    while number / divisor >= 10 { divisor *= 10 }
+    while divisor > 0 {
+      append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
+      divisor /= 10
+    }
+  }
+}

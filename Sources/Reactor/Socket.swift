@@ -1,0 +1,165 @@
+public import CLinux
+public import Glibc
+
+/// How a non-blocking transfer went. EAGAIN is a value, not an error.
+@frozen
+public enum Transfer: Sendable {
+  /// This many bytes went over, at least one.
+  case bytes(Int)
+  /// Nothing can go over now; the poller tells when it can.
+  case wouldBlock
+  /// The other side has ended: the peer's FIN for a receive, the end of the file for `sendFile`.
+  case ended
+  /// The transfer failed, and so will the next.
+  case failed(Errno)
+
+  @inlinable
+  init(_ result: Int) {
+    if result > 0 {
+      self = .bytes(result)
+    } else if result == 0 {
+      self = .ended
+    } else {
+      let error = Errno.current
+      self = error.rawValue == EAGAIN ? .wouldBlock : .failed(error)
+    }
+  }
+}
+
+/// A connected, non-blocking TCP socket, closed when its owner goes.
+///
+/// Workers block all signals, so no call here is ever interrupted (EINTR).
+public struct Socket: ~Copyable {
+  /// The descriptor, for the poller and for OpenSSL.
+  public let descriptor: Int32
+
+  @usableFromInline
+  init(descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// Receives what has arrived, up to the buffer's size: `recv(2)`.
+  @inlinable
+  public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    unsafe Transfer(recv(descriptor, buffer.baseAddress, buffer.count, 0))
+  }
+
+  /// Sends the front of `bytes`: `send(2)`. With `more`, the kernel holds back the last partial segment or TLS
+  /// record, because what follows belongs to it (MSG_MORE).
+  @inlinable
+  public func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Transfer {
+    let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
+    return unsafe Transfer(Glibc.send(descriptor, bytes.baseAddress, bytes.count, flags))
+  }
+
+  /// Sends the front of `first` and `second` together: `sendmsg(2)`.
+  @inlinable
+  public func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Transfer {
+    let vectors = (
+      unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: first.baseAddress), iov_len: first.count),
+      unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: second.baseAddress), iov_len: second.count)
+    )
+    return unsafe withUnsafePointer(to: vectors) { vectors in
+      unsafe vectors.withMemoryRebound(to: iovec.self, capacity: 2) { vectors in
+        var message = unsafe msghdr()
+        unsafe message.msg_iov = UnsafeMutablePointer(mutating: vectors)
+        unsafe message.msg_iovlen = 2
+        return unsafe Transfer(sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)))
+      }
+    }
+  }
+
+  /// Sends up to `count` bytes of a file from `offset` on, without copying them to user space: `sendfile(2)`.
+  /// `.ended` means that the file has no byte there (any more).
+  @inlinable
+  public func sendFile(_ file: Int32, offset: Int64, count: Int) -> Transfer {
+    var offset = off_t(offset)
+    return unsafe Transfer(sendfile(descriptor, file, &offset, count))
+  }
+
+  /// Ends our direction after what is queued: `shutdown(2)`, SHUT_WR.
+  public func endSending() {
+    shutdown(descriptor, Int32(SHUT_WR))
+  }
+
+  /// Makes the close that follows a reset: for a response that can't be completed, so that no client can take
+  /// it for whole (SO_LINGER of 0, `socket(7)`).
+  public func resetOnClose() {
+    var option = linger(l_onoff: 1, l_linger: 0)
+    unsafe setsockopt(
+      descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+  }
+}
+
+/// A listening socket, closed when its owner goes.
+public struct ListeningSocket: ~Copyable, Sendable {
+  /// The descriptor, for the poller.
+  public let descriptor: Int32
+  /// What it is bound to: with the real port where port 0 was asked for.
+  public let address: SocketAddress
+
+  /// Binds and listens: `tcp(7)`. `::` takes IPv4 as well (dual stack). With `shared`, several sockets of this
+  /// process can listen on the address and the kernel spreads connections over them (SO_REUSEPORT).
+  ///
+  /// What accepted sockets inherit is set here, once: TCP_NODELAY, because partial segments are held back by
+  /// MSG_MORE where that is wanted, and never by Nagle's algorithm.
+  public init(address: SocketAddress, shared: Bool, backlog: Int32) throws(Errno) {
+    let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(address.family, type, 0)
+    guard descriptor >= 0 else { throw Errno.current }
+    do throws(Errno) {
+      try descriptor.setOption(SOL_SOCKET, SO_REUSEADDR, 1)
+      if shared { try descriptor.setOption(SOL_SOCKET, SO_REUSEPORT, 1) }
+      if address.family == AF_INET6 { try descriptor.setOption(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
+      try descriptor.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+      guard unsafe address.withSocketAddress({ unsafe bind(descriptor, $0, $1) }) == 0,
+        listen(descriptor, backlog) == 0
+      else { throw Errno.current }
+      self.address = try SocketAddress(boundTo: descriptor)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// How `accept` went.
+  public enum Accepted: ~Copyable {
+    /// A new connection, non-blocking.
+    case connection(Socket)
+    /// No connection is waiting.
+    case none
+    /// A connection was there and has gone again, or the network had a fault (`accept(2)`): try the next.
+    case lost
+    /// No descriptor is free (EMFILE, ENFILE) or no memory; the connection still waits.
+    case exhausted
+  }
+
+  /// Takes the next waiting connection: `accept4(2)`.
+  public func accept() -> Accepted {
+    let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let accepted = CLinux_accept4(descriptor, nil, nil, flags)
+    if accepted >= 0 { return .connection(Socket(descriptor: accepted)) }
+    switch errno {
+    case EAGAIN: return .none
+    case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
+    default: return .lost
+    }
+  }
+}
+
+extension Int32 {
+  fileprivate func setOption(_ level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
+    var value = value
+    let size = socklen_t(MemoryLayout<Int32>.size)
+    guard unsafe setsockopt(self, level, name, &value, size) == 0 else { throw Errno.current }
+  }
+}

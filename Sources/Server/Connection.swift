@@ -1,0 +1,427 @@
+import Files
+import HTTP
+import Reactor
+import TLS
+
+/// One client's connection: a state machine that a worker drives. Holds no buffer while it waits for a request.
+struct Connection: ~Copyable {
+  /// What the connection is about.
+  enum Phase {
+    /// The TLS handshake.
+    case handshaking
+    /// Waiting for a request, or for the rest of its head.
+    case receiving
+    /// Passing over a request's content.
+    case discarding
+    /// Sending what the socket would not take at once.
+    case sending
+    /// Everything was sent but the end: close_notify, and the FIN.
+    case closing
+    /// Both are on their way: waiting for the client to close. A close with unread bytes would be a reset,
+    /// which can destroy what the client has not read yet.
+    case lingering
+  }
+
+  /// What the worker shall do when a turn is over.
+  enum Verdict {
+    /// Wait for events, or for the deadline.
+    case wait
+    /// Give it another turn soon: it has more to do, but others have a right too.
+    case again
+    /// Remove it.
+    case close
+  }
+
+  /// What follows a step within a turn.
+  enum Step {
+    case onward
+    case stop(Verdict)
+  }
+
+  let socket: Socket
+  /// nil on a plaintext listener.
+  let session: Session?
+  var transport: Transport
+  var phase: Phase
+  /// When the client's time is up, in ticks of the worker's wheel.
+  private(set) var deadline: UInt32
+  /// The worker has it on its list for another turn.
+  var isQueued = false
+
+  /// Something may have arrived that was not received yet.
+  private var mayReceive = false
+  /// The peer has sent its FIN, so that even a short receive does not mean that the socket is drained.
+  private var peerEnded = false
+  /// What was received but not used: the start of a head, or requests that wait for the response before.
+  private var unread = OwnedBytes()
+  /// A request's head has begun to arrive.
+  private var headHasBegun = true
+  /// The request whose content is passed over.
+  private var discard: Discard?
+  /// The client wants no further request on this connection.
+  private var clientCloses = false
+  private var sentCloseNotify = false
+
+  // What is being sent; see Transport.swift.
+  var keepsAlive = true
+  /// The socket was full at the end of the last turn.
+  var isWaitingForRoom = false
+  /// What the socket would not take.
+  var unsent = OwnedBytes()
+  /// The rest of the content, in an open file that is retained.
+  var file: FileReference?
+  var fileOffset: Int64 = 0
+  var fileRest: Int64 = 0
+
+  init(socket: consuming Socket, session: consuming Session?, desk: borrowing Desk) {
+    let isSecure = session != nil
+    self.socket = socket
+    self.session = session
+    // Until the handshake says otherwise, nothing can be left to the kernel.
+    transport = isSecure ? .userTLS : .plain
+    phase = isSecure ? .handshaking : .receiving
+    deadline = desk.deadline(in: isSecure ? desk.limits.handshakeMilliseconds : desk.limits.headMilliseconds)
+  }
+
+  // MARK: What the worker calls
+
+  /// Does what can be done now.
+  mutating func turn(_ readiness: Readiness, desk: inout Desk) -> Verdict {
+    if !readiness.isDisjoint(with: [.readable, .peerEnded, .failed]) { mayReceive = true }
+    if !readiness.isDisjoint(with: [.peerEnded, .failed]) { peerEnded = true }
+    desk.beginTurn()
+    if !unread.isEmpty { desk.restore(unread.take(), isIncompleteHead: headHasBegun) }
+    return proceed(&desk)
+  }
+
+  /// The deadline has passed.
+  mutating func timedOut(desk: inout Desk) -> Verdict {
+    desk.beginTurn()
+    switch phase {
+    case .handshaking:
+      desk.metrics.handshakesFailed += 1
+      return .close
+    case .receiving:
+      if !unread.isEmpty {
+        desk.metrics.timeouts += 1
+        unread = OwnedBytes()
+        return conclude(reject(.requestTimeout, &desk), &desk)
+      }
+      phase = .closing
+      return proceed(&desk)
+    case .discarding:
+      desk.metrics.timeouts += 1
+      return conclude(reject(.requestTimeout, &desk), &desk)
+    case .sending:
+      desk.metrics.timeouts += 1
+      return abort()
+    case .closing, .lingering:
+      return .close
+    }
+  }
+
+  /// The server stops: finish what is being sent, and nothing else.
+  mutating func stop(desk: inout Desk) -> Verdict {
+    desk.beginTurn()
+    switch phase {
+    case .handshaking: return .close
+    case .receiving, .discarding:
+      unread = OwnedBytes()
+      phase = .closing
+      return proceed(&desk)
+    case .sending, .closing, .lingering:
+      keepsAlive = false
+      return .wait
+    }
+  }
+
+  /// Gives back what is not the connection's own, before it is removed.
+  mutating func release(to desk: inout Desk) {
+    if let file = file.take() { desk.files.release(file) }
+  }
+
+  // MARK: Steps
+
+  private mutating func proceed(_ desk: inout Desk) -> Verdict {
+    conclude(.onward, &desk)
+  }
+
+  private mutating func conclude(_ first: Step, _ desk: inout Desk) -> Verdict {
+    var step = first
+    while true {
+      switch step {
+      case .stop(let verdict):
+        if desk.receivedCount > 0 { unread = unsafe OwnedBytes(copying: desk.received) }
+        return verdict
+      case .onward:
+        switch phase {
+        case .handshaking: step = handshake(&desk)
+        case .receiving: step = receiveRequest(&desk)
+        case .discarding: step = discardContent(&desk)
+        case .sending: step = sendRest(&desk)
+        case .closing: step = close(&desk)
+        case .lingering: step = linger(&desk)
+        }
+      }
+    }
+  }
+
+  private mutating func handshake(_ desk: inout Desk) -> Step {
+    switch session.handshake() {
+    case .wouldBlock: return .stop(.wait)
+    case .failed:
+      desk.metrics.handshakesFailed += 1
+      return .stop(.close)
+    case .plaintextHTTP:
+      desk.metrics.handshakesFailed += 1
+      transport = .plain
+      return reject(.badRequest, &desk)
+    case .done: break
+    }
+    transport = session.transmitsInKernel ? .kernelTLS : .userTLS
+    if transport == .kernelTLS {
+      desk.metrics.kernelTLS += 1
+    } else {
+      desk.metrics.userTLS += 1
+      if desk.requiresKernelTLS {
+        desk.metrics.kernelTLSRefused += 1
+        phase = .closing
+        return .onward
+      }
+    }
+    phase = .receiving
+    deadline = desk.deadline(in: desk.limits.headMilliseconds)
+    // A request may have come together with the client's last flight.
+    mayReceive = peerEnded || session.mayHaveMore
+    return .onward
+  }
+
+  private mutating func receiveRequest(_ desk: inout Desk) -> Step {
+    if desk.receivedCount > desk.parsedCount {
+      if desk.turnIsUsedUp {
+        headHasBegun = false
+        return .stop(.again)
+      }
+      switch unsafe RequestParser.parse(desk.received.span, limits: desk.limits.head) {
+      case .complete(let request): return answer(request, &desk)
+      case .rejected(let status):
+        desk.metrics.malformed += 1
+        return reject(status, &desk)
+      case .incomplete:
+        desk.parsedCount = desk.receivedCount
+        if !headHasBegun {
+          headHasBegun = true
+          deadline = desk.deadline(in: desk.limits.headMilliseconds)
+        }
+      }
+    }
+    switch unsafe receive(into: desk.room()) {
+    case .bytes(let count):
+      desk.noteReceived(count)
+      return .onward
+    case .wouldBlock: return .stop(.wait)
+    case .ended: return peerHasEnded(&desk)
+    case .keyUpdate:
+      desk.metrics.keyUpdates += 1
+      desk.dropInput()
+      phase = .closing
+      return .onward
+    case .failed:
+      desk.metrics.broken += 1
+      desk.dropInput()
+      return .stop(.close)
+    }
+  }
+
+  private mutating func answer(_ request: RequestHead, _ desk: inout Desk) -> Step {
+    if request.content != .none { return discard(contentOf: request, &desk) }
+    return unsafe answer(request, desk.received, used: request.count, &desk)
+  }
+
+  /// `bytes` are what the head was parsed from; `used` of the input belong to the request.
+  private mutating func answer(
+    _ request: RequestHead, _ bytes: UnsafeRawBufferPointer, used: Int, _ desk: inout Desk
+  ) -> Step {
+    desk.metrics.requests += 1
+    desk.requestsLeft -= 1
+    let reply = unsafe desk.reply(to: request, bytes)
+    clientCloses = !request.keepsAlive
+    keepsAlive = reply.keepsAlive && !desk.isDraining
+    headHasBegun = false
+    desk.useInput(used)
+    return transmit(reply, &desk)
+  }
+
+  /// Refuses what is no request, or none that we take: where the next one begins is not known.
+  private mutating func reject(_ status: Status, _ desk: inout Desk) -> Step {
+    desk.dropInput()
+    keepsAlive = false
+    clientCloses = false
+    return transmit(desk.rejection(status), &desk)
+  }
+
+  // MARK: Content of requests
+
+  /// Passes over the content first and answers then: what is left of it can't be read as a request.
+  private mutating func discard(contentOf request: RequestHead, _ desk: inout Desk) -> Step {
+    switch request.method {
+    case .get, .head, .options: break
+    case .notAllowed: return reject(.methodNotAllowed, &desk)
+    case .unknown: return reject(.notImplemented, &desk)
+    }
+    if request.expectationFails { return reject(.expectationFailed, &desk) }
+    let limit = desk.limits.requestContent
+    let drain: BodyDrain
+    switch request.content {
+    case .length(let length) where length > limit: return reject(.contentTooLarge, &desk)
+    case .length(let length): drain = BodyDrain(length: length, limit: limit)
+    case .chunked, .none: drain = BodyDrain(chunkedWithLimit: limit)
+    }
+    let head = unsafe OwnedBytes(copying: UnsafeRawBufferPointer(rebasing: desk.received[..<request.count]))
+    desk.useInput(request.count)
+    discard = Discard(drain: drain, head: head)
+    phase = .discarding
+    if request.expectsContinue && desk.receivedCount == 0 {
+      return unsafe sendBytes(desk.compose { $0.append("HTTP/1.1 100 Continue\r\n\r\n") }, &desk)
+    }
+    return .onward
+  }
+
+  private mutating func discardContent(_ desk: inout Desk) -> Step {
+    guard var discard = discard.take() else { return .stop(.close) }
+    if desk.receivedCount > 0 {
+      switch unsafe discard.drain.consume(desk.received.span) {
+      case .needMore: desk.dropInput()
+      case .malformed:
+        desk.metrics.malformed += 1
+        return reject(.badRequest, &desk)
+      case .tooLarge: return reject(.contentTooLarge, &desk)
+      case .finished(let consumed):
+        // The head was parsed before: it is whole and without fault.
+        guard
+          case .complete(let request) = unsafe RequestParser.parse(
+            discard.head.bytes.span, limits: desk.limits.head)
+        else { return reject(.badRequest, &desk) }
+        return unsafe answer(request, discard.head.bytes, used: consumed, &desk)
+      }
+    }
+    self.discard = consume discard
+    switch unsafe receive(into: desk.room()) {
+    case .bytes(let count):
+      desk.noteReceived(count)
+      return .onward
+    case .wouldBlock: return .stop(.wait)
+    case .ended: return peerHasEnded(&desk)
+    case .keyUpdate:
+      desk.metrics.keyUpdates += 1
+      phase = .closing
+      return .onward
+    case .failed:
+      desk.metrics.broken += 1
+      return .stop(.close)
+    }
+  }
+
+  // MARK: Receiving
+
+  private mutating func receive(into room: UnsafeMutableRawBufferPointer) -> Session.ReadProgress {
+    guard mayReceive else { return .wouldBlock }
+    if transport != .plain {
+      let progress = unsafe session.read(into: room)
+      switch progress {
+      case .bytes: mayReceive = peerEnded || session.mayHaveMore
+      case .wouldBlock: mayReceive = false
+      case .ended, .keyUpdate, .failed: break
+      }
+      return progress
+    }
+    switch unsafe socket.receive(into: room) {
+    case .bytes(let count):
+      // A short receive has emptied the socket: epoll(7) tells when there is more.
+      mayReceive = peerEnded || count == room.count
+      return .bytes(count)
+    case .wouldBlock:
+      mayReceive = false
+      return .wouldBlock
+    case .ended: return .ended
+    case .failed: return .failed
+    }
+  }
+
+  /// The client sends nothing more, and all that it asked for was answered.
+  private mutating func peerHasEnded(_ desk: inout Desk) -> Step {
+    desk.dropInput()
+    clientCloses = true
+    if transport == .plain { mayReceive = false }
+    phase = .closing
+    return .onward
+  }
+
+  // MARK: The end
+
+  /// A response was sent to its end.
+  mutating func responseIsSent(_ desk: inout Desk) -> Step {
+    if !keepsAlive || desk.isDraining {
+      phase = .closing
+      return .onward
+    }
+    phase = .receiving
+    isWaitingForRoom = false
+    deadline = desk.deadline(in: desk.limits.idleMilliseconds)
+    return .onward
+  }
+
+  /// Ends our side in good order.
+  private mutating func close(_ desk: inout Desk) -> Step {
+    let canCloseAtOnce = transport == .plain && clientCloses && desk.receivedCount == 0 && !mayReceive
+    desk.dropInput()
+    // The client has said that it sends nothing more and nothing is unread: no reset can come of a plain close.
+    if canCloseAtOnce { return .stop(.close) }
+    deadline = desk.deadline(in: desk.limits.lingerMilliseconds)
+    if transport != .plain, !sentCloseNotify {
+      switch session.sendCloseNotify() {
+      case .wouldBlock: return .stop(.wait)
+      case .failed: break
+      case .done:
+        sentCloseNotify = true
+        return flushOutbox(&desk)
+      }
+    }
+    if !unsent.isEmpty { return sendUnsent(&desk) }
+    socket.endSending()
+    phase = .lingering
+    return .onward
+  }
+
+  private mutating func linger(_ desk: inout Desk) -> Step {
+    guard mayReceive else { return .stop(.wait) }
+    desk.dropInput()
+    switch unsafe socket.receive(into: desk.room()) {
+    case .bytes(let count):
+      // Whatever it sends is too late. Others have their turn, too.
+      desk.noteSent(count)
+      return desk.turnIsUsedUp ? .stop(.again) : .onward
+    case .wouldBlock:
+      mayReceive = false
+      return .stop(.wait)
+    case .ended, .failed: return .stop(.close)
+    }
+  }
+
+  /// Gives up in the middle of a response: with a reset and without close_notify, so that no client can take
+  /// what it has for the whole.
+  mutating func abort() -> Verdict {
+    socket.resetOnClose()
+    return .close
+  }
+
+  mutating func pushBackDeadline(_ desk: borrowing Desk) {
+    deadline = desk.deadline(in: desk.limits.sendMilliseconds)
+  }
+}
+
+/// A request whose content is still coming: how far it is, and the head, to be answered afterwards.
+private struct Discard: ~Copyable {
+  var drain: BodyDrain
+  let head: OwnedBytes
+}

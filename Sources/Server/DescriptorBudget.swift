@@ -1,0 +1,30 @@
+import Glibc
+import Logging
+
+/// How many connections and files the process's limit on descriptors allows: `getrlimit(2)`, RLIMIT_NOFILE.
+enum DescriptorBudget {
+  /// For listeners, pollers, standard streams and the like.
+  private static let reserved = 64
+
+  /// Raises the limit as far as the process may, and lowers the bounds to what fits under it.
+  static func fit(_ limits: Limits, workers: Int, log: Logger) -> Limits {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return limits }
+    limit.rlim_cur = limit.rlim_max
+    unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+
+    let available = max(16, (Int(clamping: limit.rlim_cur) - reserved) / workers)
+    var fitted = limits
+    fitted.filesPerWorker = min(limits.filesPerWorker, max(8, available / 4))
+    fitted.connectionsPerWorker = min(limits.connectionsPerWorker, available - fitted.filesPerWorker)
+    if fitted.connectionsPerWorker < limits.connectionsPerWorker {
+      log.warning(
+        """
+        only \(fitted.connectionsPerWorker) connections a worker, not \(limits.connectionsPerWorker): \
+        the limit on open files is \(limit.rlim_cur); raise it with ulimit -n
+        """)
+    }
+    return fitted
+  }
+}

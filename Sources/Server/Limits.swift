@@ -1,0 +1,38 @@
+public import HTTP
+
+/// Every bound that the server keeps, with its default.
+public struct Limits: Sendable {
+  /// What a request's head may take up. The whole head must fit into the worker's input buffer.
+  public var head = RequestParser.Limits(requestLine: 8 << 10, head: 32 << 10, fields: 100)
+  /// The bytes of a request's content, with its framing, that are passed over; more is 413.
+  public var requestContent: Int64 = 64 << 10
+  /// Connections of one worker; more are refused.
+  public var connectionsPerWorker = 8192
+  /// Open or remembered files of one worker.
+  public var filesPerWorker = 1024
+  /// Files up to this many bytes are kept in memory and leave with their head in one send.
+  public var fileInMemory = 16 << 10
+  /// Bytes that one connection sends before others have their turn.
+  public var bytesPerTurn = 2 << 20
+  /// Requests that one connection has answered before others have their turn.
+  public var requestsPerTurn = 64
+  /// Connections that a worker accepts from a listener before it turns to others.
+  public var acceptsPerTurn = 256
+
+  /// Time for a TLS handshake, from accept on, in milliseconds.
+  public var handshakeMilliseconds: UInt64 = 10_000
+  /// Time for a request's head and content, from its first byte on (the first request: from the start of the
+  /// connection on).
+  public var headMilliseconds: UInt64 = 10_000
+  /// Time between two requests on a connection.
+  public var idleMilliseconds: UInt64 = 75_000
+  /// Time without a byte that the client takes.
+  public var sendMilliseconds: UInt64 = 60_000
+  /// Time for the client to close, once everything is sent.
+  public var lingerMilliseconds: UInt64 = 5_000
+  /// Time to finish what is being sent when the server stops.
+  public var drainMilliseconds: UInt64 = 30_000
+
+  /// The defaults.
+  public init() {}
+}

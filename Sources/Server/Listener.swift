@@ -1,0 +1,58 @@
+import Reactor
+import TLS
+
+/// Where connections come in: a socket, and what they must speak.
+struct Listener: ~Copyable, Sendable {
+  let socket: ListeningSocket
+  /// nil: plaintext.
+  let context: ServerContext?
+
+  var url: String {
+    "\(context == nil ? "http" : "https")://\(socket.address.urlHost):\(socket.address.port)"
+  }
+}
+
+/// A worker's listeners. Each worker has sockets of its own; the kernel spreads connections over them.
+struct Listeners: ~Copyable, Sendable {
+  var plain: Listener?
+  var secure: Listener?
+
+  /// What connections of the secure listener speak.
+  var context: ServerContext? { secure.context }
+
+  /// Takes the next connection of one of them.
+  func accept(secure isSecure: Bool) -> ListeningSocket.Accepted {
+    isSecure ? secure.accept() : plain.accept()
+  }
+
+  /// Takes the next connection and closes it; false if there was none to take.
+  func acceptAndClose(secure isSecure: Bool) -> Bool {
+    switch accept(secure: isSecure) {
+    case .connection: true
+    default: false
+    }
+  }
+}
+
+extension Listener? {
+  borrowing func accept() -> ListeningSocket.Accepted {
+    switch self {
+    case .some(let listener): listener.socket.accept()
+    case .none: .none
+    }
+  }
+
+  var context: ServerContext? {
+    switch self {
+    case .some(let listener): listener.context
+    case .none: nil
+    }
+  }
+
+  var descriptor: Int32? {
+    switch self {
+    case .some(let listener): listener.socket.descriptor
+    case .none: nil
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/// What a worker has counted. Nothing that is dropped or refused goes uncounted.
+public struct Metrics: Sendable, CustomStringConvertible {
+  /// Connections accepted.
+  public var connections = 0
+  /// Connections closed at once because the worker holds as many as it may.
+  public var refusedAtLimit = 0
+  /// Connections closed at once because no file descriptor was free (EMFILE, ENFILE).
+  public var refusedWithoutDescriptor = 0
+  /// Handshakes done whose sending side the kernel encrypts.
+  public var kernelTLS = 0
+  /// Handshakes done whose sending side OpenSSL encrypts.
+  public var userTLS = 0
+  /// Handshakes that failed or took too long.
+  public var handshakesFailed = 0
+  /// Connections closed because kernel TLS is required and theirs could not have it.
+  public var kernelTLSRefused = 0
+  /// Connections ended because the client asked for new keys and the kernel can't be given any.
+  public var keyUpdates = 0
+  /// Requests answered, whatever the answer.
+  public var requests = 0
+  /// Requests that were no HTTP, or more than we take.
+  public var malformed = 0
+  /// Requests or responses given up because the client was too slow.
+  public var timeouts = 0
+  /// Responses cut off because the file became shorter or could not be read to the end.
+  public var truncated = 0
+  /// Connections that the client, or the network, broke off.
+  public var broken = 0
+
+  init() {}
+
+  mutating func add(_ other: Metrics) {
+    connections += other.connections
+    refusedAtLimit += other.refusedAtLimit
+    refusedWithoutDescriptor += other.refusedWithoutDescriptor
+    kernelTLS += other.kernelTLS
+    userTLS += other.userTLS
+    handshakesFailed += other.handshakesFailed
+    kernelTLSRefused += other.kernelTLSRefused
+    keyUpdates += other.keyUpdates
+    requests += other.requests
+    malformed += other.malformed
+    timeouts += other.timeouts
+    truncated += other.truncated
+    broken += other.broken
+  }
+
+  /// All counts in one line, `name=value`.
+  public var description: String {
+    """
+    connections=\(connections) refused_at_limit=\(refusedAtLimit) \
+    refused_without_descriptor=\(refusedWithoutDescriptor) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
+    handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
+    requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) truncated=\(truncated) broken=\(broken)
+    """
+  }
+}

@@ -1,0 +1,250 @@
+import Files
+import HTTP
+
+/// What is to be sent in answer to a request. The bytes are the desk's or a cached file's: good until the next
+/// request is looked at.
+@safe
+struct Reply {
+  /// The head, perhaps with the content behind it.
+  var bytes: UnsafeRawBufferPointer
+  /// Content in memory, to be sent with `bytes`.
+  var content = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+  /// Content in an open file, to be sent after `bytes`.
+  var file: FileReference?
+  var fileOffset: Int64 = 0
+  var fileCount: Int64 = 0
+  var keepsAlive = true
+}
+
+extension Desk {
+  /// Decides what a request is answered with. `bytes` are what the head was parsed from.
+  mutating func reply(to request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Reply {
+    switch request.method {
+    case .get, .head: break
+    case .options: return reply(.noContent, to: request)
+    case .notAllowed: return reply(.methodNotAllowed, to: request)
+    case .unknown: return reply(.notImplemented, to: request)
+    }
+    if request.expectationFails { return reply(.expectationFailed, to: request) }
+
+    switch unsafe find(request, bytes) {
+    case .file(let file):
+      let isPlain = !request.isConditional && !request.hasRange && !request.isHTTP10
+      if isPlain && request.keepsAlive && request.method == .get { return readyReply(file) }
+      return unsafe reply(with: file, to: request, bytes)
+    case .directory: return unsafe redirect(to: request, bytes)
+    case .failed(let status): return reply(status, to: request)
+    }
+  }
+
+  // MARK: Finding the file
+
+  private enum Found {
+    case file(FileReference)
+    /// The decoded path, in `path`, names a folder without its slash.
+    case directory
+    case failed(Status)
+  }
+
+  private mutating func find(_ request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Found {
+    let raw = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.path.range])
+    if request.pathIsLiteral, unsafe !raw.isEmpty {
+      // Most paths are what they seem, and known: no decoding, no copy. One with dot segments or double
+      // slashes is never known by that name.
+      let name = unsafe UnsafeRawBufferPointer(rebasing: raw.dropFirst())
+      if let file = unsafe files.find(name, now: milliseconds) { return .file(file) }
+    }
+    var outcome = RequestPath.Outcome.path
+    if unsafe !raw.isEmpty {
+      unsafe decodedPath = unsafe write(into: path) { out in
+        outcome = unsafe RequestPath.decode(raw.span, into: &out)
+      }
+    } else {
+      unsafe decodedPath = unsafe UnsafeRawBufferPointer(start: path.baseAddress, count: 0)
+    }
+    switch outcome {
+    case .path: break
+    case .malformed: return .failed(.badRequest)
+    case .hidden, .tooLong: return .failed(.notFound)
+    }
+    if let file = unsafe files.find(decodedPath, now: milliseconds) { return .file(file) }
+    switch unsafe files.load(decodedPath, now: milliseconds) {
+    case .file(let file): return .file(file)
+    case .directory: return .directory
+    case .failed(.notFound): return .failed(.notFound)
+    case .failed(.forbidden): return .failed(.forbidden)
+    case .failed(.exhausted): return .failed(.serviceUnavailable)
+    case .failed(.inputOutput): return .failed(.internalServerError)
+    }
+  }
+
+  // MARK: Replies with a file
+
+  /// The whole file, with the head that was made when it was asked for first.
+  private func readyReply(_ file: FileReference) -> Reply {
+    if file.file.headDate != wallSeconds { renewHead(of: file) }
+    if file.file.isInMemory { return unsafe Reply(bytes: file.file.headAndContent) }
+    return unsafe Reply(
+      bytes: UnsafeRawBufferPointer(file.file.head), file: file, fileCount: file.file.size)
+  }
+
+  /// Makes the ready head, or sets its date in place: nobody else reads it, what a socket would not take at
+  /// once was copied.
+  private func renewHead(of file: FileReference) {
+    let date = HTTPDate(secondsSinceEpoch: wallSeconds)
+    if unsafe file.file.head.isEmpty {
+      let head = unsafe compose { out in
+        responseHead(of: file.file, .ok).append(to: &out, date: date)
+      }
+      unsafe file.file.setHead(head)
+    } else {
+      let offset = ResponseHead.dateOffset(.ok)
+      let place = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: file.file.head[offset..<offset + HTTPDate.length])
+      _ = unsafe write(into: place) { date.append(to: &$0) }
+    }
+    file.file.headDate = wallSeconds
+  }
+
+  private func validators(of file: borrowing OpenFile) -> Validators {
+    Validators(
+      etag: EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size),
+      modified: lastModified(of: file),
+      now: HTTPDate(secondsSinceEpoch: wallSeconds))
+  }
+
+  /// Rounded down to the second; never later than now: RFC 9110 §8.8.2.1.
+  private func lastModified(of file: borrowing OpenFile) -> HTTPDate {
+    let seconds = file.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    let floor = seconds.quotient - (seconds.remainder < 0 ? 1 : 0)
+    return HTTPDate(secondsSinceEpoch: min(floor, wallSeconds))
+  }
+
+  private func responseHead(of file: borrowing OpenFile, _ status: Status) -> ResponseHead {
+    var head = ResponseHead(status)
+    head.etag = EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size)
+    head.lastModified = lastModified(of: file)
+    if status != .notModified {
+      head.contentType = file.mediaType
+      head.contentLength = file.size
+    }
+    return head
+  }
+
+  /// A file, or a part of it, or the news that the client has it already: RFC 9110 §13.2.2 and §14.2.
+  private func reply(
+    with file: FileReference, to request: RequestHead, _ bytes: UnsafeRawBufferPointer
+  ) -> Reply {
+    let fields = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.fields.range])
+    let size = file.file.size
+    var part: ByteRange?
+    if request.isConditional || request.hasRange {
+      let validators = validators(of: file.file)
+      switch unsafe Preconditions.evaluate(
+        fields: fields.span, isGetOrHead: true, validators: validators)
+      {
+      case .proceed: break
+      case .failed: return reply(.preconditionFailed, to: request)
+      case .notModified:
+        return unsafe finish(responseHead(of: file.file, .notModified), request)
+      }
+      if request.hasRange, request.method == .get,
+        unsafe Preconditions.rangeApplies(fields: fields.span, validators: validators)
+      {
+        switch unsafe ByteRange.select(fields: fields.span, size: size) {
+        case .whole: break
+        case .part(let range): part = range
+        case .unsatisfiable: return rangeNotSatisfiable(size: size, to: request)
+        }
+      }
+    }
+    var head = responseHead(of: file.file, part == nil ? .ok : .partialContent)
+    let range = part ?? ByteRange(lowerBound: 0, count: size)
+    head.part = part
+    head.wholeSize = size
+    head.contentLength = range.count
+    var reply = unsafe finish(head, request)
+    guard request.method == .get else { return reply }
+    if file.file.isInMemory {
+      let start = Int(range.lowerBound)
+      unsafe reply.content = unsafe UnsafeRawBufferPointer(
+        rebasing: file.file.content[start..<start + Int(range.count)])
+    } else {
+      reply.file = file
+      reply.fileOffset = range.lowerBound
+      reply.fileCount = range.count
+    }
+    return reply
+  }
+
+  /// Encodes a head for the client and the connection that it is for.
+  private func finish(
+    _ head: consuming ResponseHead, _ request: RequestHead, location: UnsafeRawBufferPointer? = nil,
+    text: StaticString = ""
+  ) -> Reply {
+    let keepsAlive = request.keepsAlive && !isDraining
+    if !keepsAlive {
+      head.connection = .closes
+    } else if request.isHTTP10 {
+      head.connection = .keepsAlive
+    }
+    let date = HTTPDate(secondsSinceEpoch: wallSeconds)
+    let bytes = unsafe compose { out in
+      if let location = unsafe location {
+        unsafe head.append(to: &out, date: date, location: location.span)
+      } else {
+        head.append(to: &out, date: date)
+      }
+      if request.method != .head { out.append(text) }
+    }
+    return unsafe Reply(bytes: bytes, keepsAlive: keepsAlive)
+  }
+
+  // MARK: Replies without a file
+
+  /// A status with a line of text that says it, for people.
+  private func reply(_ status: Status, to request: RequestHead) -> Reply {
+    var head = ResponseHead(status)
+    guard status != .noContent else { return unsafe finish(head, request) }
+    head.contentType = "text/plain; charset=utf-8"
+    head.contentLength = Int64(status.line.utf8CodeUnitCount)
+    return unsafe finish(head, request, text: status.line)
+  }
+
+  private func rangeNotSatisfiable(size: Int64, to request: RequestHead) -> Reply {
+    var head = ResponseHead(.rangeNotSatisfiable)
+    head.wholeSize = size
+    head.contentType = "text/plain; charset=utf-8"
+    head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
+    return unsafe finish(head, request, text: head.status.line)
+  }
+
+  /// To the folder's own name, which ends with a slash. Made from the decoded path, whose slashes are single:
+  /// a Location that begins with two would lead to another host.
+  private func redirect(to request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Reply {
+    let query = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.query.range])
+    let location = unsafe write(into: staging) { out in
+      out.append("/")
+      _ = unsafe RequestPath.encode(decodedPath.span, to: &out)
+      out.append("/")
+      for index in query.indices { unsafe out.append(query[index]) }
+    }
+    var head = ResponseHead(.movedPermanently)
+    head.contentType = "text/plain; charset=utf-8"
+    head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
+    return unsafe finish(head, request, location: location, text: head.status.line)
+  }
+
+  /// The answer to what is no request that we can take; the connection ends with it.
+  func rejection(_ status: Status) -> Reply {
+    var head = ResponseHead(status)
+    head.connection = .closes
+    head.contentType = "text/plain; charset=utf-8"
+    head.contentLength = Int64(status.line.utf8CodeUnitCount)
+    let bytes = unsafe compose { out in
+      head.append(to: &out, date: HTTPDate(secondsSinceEpoch: wallSeconds))
+      out.append(status.line)
+    }
+    return unsafe Reply(bytes: bytes, keepsAlive: false)
+  }
+}

@@ -1,0 +1,236 @@
+import Files
+import Glibc
+import Reactor
+import TLS
+
+/// One thread's reactor: a poller, the connections, their timers. Shares nothing with other workers but the
+/// certificate, the root folder and the page cache.
+struct Worker: ~Copyable {
+  private let poller: Poller
+  private let control: WorkerControl
+  private var listeners: Listeners
+  private var connections: Slab<Connection>
+  private var timers: TimerWheel
+  private var queue: TurnQueue
+  private var desk: Desk
+  /// Held so that there is one descriptor to give back when all are in use; see `refuse`.
+  private var reserve: Int32
+  /// When the worker stops whatever is still being sent, in milliseconds; nil while it serves.
+  private var drainEnd: UInt64?
+
+  /// Slots of tokens that are not for connections. Their generation, 0, is never that of a connection.
+  private enum Source: Int {
+    case control, plain, secure
+  }
+
+  init(
+    listeners: consuming Listeners, control: WorkerControl, root: DocumentRoot, requiresKernelTLS: Bool,
+    limits: Limits
+  ) throws(Errno) {
+    let poller = try Poller(eventsPerWait: 256)
+    try poller.add(
+      control.waker.descriptor, token: Token(slot: Source.control.rawValue, generation: 0), for: .readable)
+    if let descriptor = listeners.plain.descriptor {
+      try poller.add(descriptor, token: Token(slot: Source.plain.rawValue, generation: 0), for: .readable)
+    }
+    if let descriptor = listeners.secure.descriptor {
+      try poller.add(descriptor, token: Token(slot: Source.secure.rawValue, generation: 0), for: .readable)
+    }
+    self.poller = poller
+    self.control = control
+    self.listeners = listeners
+    desk = Desk(limits: limits, root: root, requiresKernelTLS: requiresKernelTLS)
+    connections = Slab(capacity: limits.connectionsPerWorker)
+    timers = TimerWheel(capacity: limits.connectionsPerWorker, now: desk.tick)
+    queue = TurnQueue(capacity: limits.connectionsPerWorker)
+    reserve = Self.openReserve()
+  }
+
+  deinit {
+    Glibc.close(reserve)
+  }
+
+  /// Serves until it is told to stop and everything is sent; returns what it counted.
+  mutating func run() -> Metrics {
+    while !isDone {
+      let count = poller.wait(milliseconds: waitMilliseconds)
+      desk.readClock()
+      for index in 0..<count { handle(poller[index]) }
+      giveQueuedTurns()
+      endOverdueTurns()
+    }
+    return desk.metrics
+  }
+
+  private var waitMilliseconds: Int32 {
+    if !queue.isEmpty { return 0 }
+    return timers.count == 0 && drainEnd == nil ? -1 : Int32(TimerWheel.millisecondsPerTick)
+  }
+
+  private var isDone: Bool {
+    guard let drainEnd else { return false }
+    return connections.count == 0 || desk.milliseconds >= drainEnd
+  }
+
+  private mutating func handle(_ event: Event) {
+    if event.token.generation == 0 {
+      switch Source(rawValue: event.token.slot) {
+      case .plain: accept(secure: false)
+      case .secure: accept(secure: true)
+      case .control, nil: obeyControl()
+      }
+    } else if connections.isCurrent(event.token) {
+      giveTurn(event.token.slot, event.readiness)
+    }
+  }
+
+  // MARK: Turns
+
+  private mutating func giveTurn(_ slot: Int, _ readiness: Readiness) {
+    settle(slot, connections[slot].turn(readiness, desk: &desk))
+  }
+
+  private mutating func settle(_ slot: Int, _ verdict: Connection.Verdict) {
+    switch verdict {
+    case .wait: timers.tighten(slot, to: connections[slot].deadline)
+    case .again:
+      timers.tighten(slot, to: connections[slot].deadline)
+      if !connections[slot].isQueued {
+        connections[slot].isQueued = true
+        queue.append(connections.token(of: slot))
+      }
+    case .close:
+      timers.disarm(slot)
+      connections[slot].release(to: &desk)
+      connections.remove(slot)
+    }
+  }
+
+  /// Only those that are queued now: who asks for another turn waits until events were looked at.
+  private mutating func giveQueuedTurns() {
+    for _ in 0..<queue.count {
+      let token = queue.removeFirst()
+      guard connections.isCurrent(token) else { continue }
+      connections[token.slot].isQueued = false
+      giveTurn(token.slot, [])
+    }
+  }
+
+  private mutating func endOverdueTurns() {
+    while let slot = timers.popExpired(at: desk.tick) {
+      if connections[slot].deadline > desk.tick {
+        // It went on in the meantime.
+        timers.tighten(slot, to: connections[slot].deadline)
+      } else {
+        settle(slot, connections[slot].timedOut(desk: &desk))
+      }
+    }
+  }
+
+  // MARK: Accepting
+
+  private mutating func accept(secure: Bool) {
+    for _ in 0..<desk.limits.acceptsPerTurn {
+      switch listeners.accept(secure: secure) {
+      case .connection(let socket): admit(socket, secure ? listeners.context : nil)
+      case .lost: continue
+      case .exhausted:
+        guard refuse(secure: secure) else { return }
+      case .none: return
+      }
+    }
+  }
+
+  private mutating func admit(_ socket: consuming Socket, _ context: ServerContext?) {
+    guard !connections.isFull else {
+      desk.metrics.refusedAtLimit += 1
+      return
+    }
+    let descriptor = socket.descriptor
+    var session: Session?
+    if let context {
+      session = unsafe Session(context: context, descriptor: descriptor, outbox: desk.outbox)
+      guard session != nil else {
+        desk.metrics.refusedAtLimit += 1
+        return
+      }
+    }
+    let token = connections.insert(Connection(socket: socket, session: session, desk: desk))
+    do throws(Errno) {
+      // One registration for life. The edges that a full socket or a new byte makes are all that is needed.
+      try poller.add(
+        descriptor, token: token, for: [.readable, .writable, .peerEnded, .edgeTriggered])
+    } catch {
+      desk.metrics.refusedAtLimit += 1
+      connections.remove(token.slot)
+      return
+    }
+    desk.metrics.connections += 1
+    timers.tighten(token.slot, to: connections[token.slot].deadline)
+  }
+
+  /// No descriptor is free. Gives the reserve back for as long as it takes to accept the connection and close
+  /// it: the client learns at once, and the listener does not stay ready for ever. False if that fails, too.
+  private mutating func refuse(secure: Bool) -> Bool {
+    guard reserve >= 0 else {
+      reserve = Self.openReserve()
+      return false
+    }
+    Glibc.close(reserve)
+    let isRefused = listeners.acceptAndClose(secure: secure)
+    reserve = Self.openReserve()
+    if isRefused { desk.metrics.refusedWithoutDescriptor += 1 }
+    return isRefused
+  }
+
+  private static func openReserve() -> Int32 {
+    unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+  }
+
+  // MARK: Control
+
+  private mutating func obeyControl() {
+    control.waker.acknowledge()
+    guard control.isStopping, drainEnd == nil else { return }
+    drainEnd = desk.milliseconds + desk.limits.drainMilliseconds
+    desk.isDraining = true
+    // Closing the sockets takes them out of the poller.
+    listeners = Listeners()
+    for slot in 0..<connections.highWater where connections.isOccupied(slot) {
+      settle(slot, connections[slot].stop(desk: &desk))
+    }
+  }
+}
+
+/// Connections that want another turn, first come, first served. Each stands in it once at most.
+@safe
+private struct TurnQueue: ~Copyable {
+  private let tokens: UnsafeMutablePointer<Token>
+  private let capacity: Int
+  private var first = 0
+  private(set) var count = 0
+
+  init(capacity: Int) {
+    self.capacity = capacity
+    unsafe tokens = .allocate(capacity: capacity)
+  }
+
+  deinit {
+    unsafe tokens.deallocate()
+  }
+
+  var isEmpty: Bool { count == 0 }
+
+  mutating func append(_ token: Token) {
+    precondition(count < capacity)
+    unsafe tokens[(first + count) % capacity] = token
+    count += 1
+  }
+
+  mutating func removeFirst() -> Token {
+    let token = unsafe tokens[first]
+    first = (first + 1) % capacity
+    count -= 1
+    return token
+  }
+}

@@ -1,0 +1,137 @@
+internal import CLinux
+internal import COpenSSL
+internal import Glibc
+
+/// Whether this kernel and this libssl can do kernel TLS, found out by trying on a live loopback connection:
+/// Documentation/networking/tls.rst.
+public enum KernelTLS {
+  /// Outcome of a probe.
+  public enum Availability: Equatable, Sendable {
+    /// The kernel takes transmit keys.
+    case available
+    /// It does not. `reason` is one line that says what to do.
+    case unavailable(reason: String)
+  }
+
+  /// A protocol version that the kernel can transmit.
+  public enum Version: UInt16, CaseIterable, Sendable {
+    /// RFC 5246
+    case tls12 = 0x0303
+    /// RFC 8446
+    case tls13 = 0x0304
+
+    /// As written in RFCs.
+    public var name: String { self == .tls12 ? "TLS 1.2" : "TLS 1.3" }
+  }
+
+  /// A cipher that the kernel can transmit, of those that Sluice offers.
+  public enum Cipher: CaseIterable, Sendable {
+    /// RFC 5116
+    case aes128GCM
+    /// RFC 5116
+    case aes256GCM
+    /// RFC 8439; needs kernel 5.11
+    case chaCha20Poly1305
+
+    /// As written in RFCs.
+    public var name: String {
+      switch self {
+      case .aes128GCM: "AES-128-GCM"
+      case .aes256GCM: "AES-256-GCM"
+      case .chaCha20Poly1305: "ChaCha20-Poly1305"
+      }
+    }
+  }
+
+  /// Whether connections with the preferred cipher can be offloaded here. As root this also makes the kernel
+  /// load its tls module, which it does for CAP_NET_ADMIN only: ask before privileges are dropped.
+  public static func probe() -> Availability {
+    probe(.tls13, .aes128GCM)
+  }
+
+  /// Whether a version and a cipher can be offloaded here.
+  public static func probe(_ version: Version, _ cipher: Cipher) -> Availability {
+    guard COpenSSL_hasKTLS() == 1 else {
+      return .unavailable(reason: "this libssl was built without kTLS: use one built with enable-ktls")
+    }
+    guard let pair = LoopbackPair() else {
+      return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
+    }
+    guard unsafe setsockopt(pair.client, Int32(IPPROTO_TCP), CLinux_TCP_ULP, "tls", 3) == 0 else {
+      return .unavailable(reason: ulpReason(errno))
+    }
+    guard setTransmitKey(pair.client, version, cipher) == 0 else {
+      return .unavailable(
+        reason: "the kernel does not take \(version.name) \(cipher.name) keys: \(errorText())")
+    }
+    return .available
+  }
+
+  private static func ulpReason(_ error: Int32) -> String {
+    switch error {
+    case ENOENT:
+      geteuid() == 0
+        ? "kernel has no 'tls' ULP: modprobe tls, or boot a kernel built with CONFIG_TLS"
+        : "kernel has no 'tls' ULP: run 'modprobe tls' as root, or boot a kernel built with CONFIG_TLS"
+    case EPERM, EACCES: "not allowed to use the kernel's 'tls' ULP: \(errorText())"
+    default: "the kernel refuses its 'tls' ULP: \(errorText())"
+    }
+  }
+
+  /// Gives the socket a key of zeros: it is never used.
+  private static func setTransmitKey(_ descriptor: Int32, _ version: Version, _ cipher: Cipher) -> Int32 {
+    func set<Info: BitwiseCopyable>(_ info: Info) -> Int32 {
+      var info = info
+      return unsafe setsockopt(
+        descriptor, CLinux_SOL_TLS, TLS_TX, &info, socklen_t(MemoryLayout<Info>.size))
+    }
+    switch cipher {
+    case .aes128GCM:
+      var info = tls12_crypto_info_aes_gcm_128()
+      info.info = tls_crypto_info(version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_AES_GCM_128))
+      return set(info)
+    case .aes256GCM:
+      var info = tls12_crypto_info_aes_gcm_256()
+      info.info = tls_crypto_info(version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_AES_GCM_256))
+      return set(info)
+    case .chaCha20Poly1305:
+      var info = tls12_crypto_info_chacha20_poly1305()
+      info.info = tls_crypto_info(
+        version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_CHACHA20_POLY1305))
+      return set(info)
+    }
+  }
+}
+
+private func errorText() -> String {
+  unsafe String(cString: strerror(errno))
+}
+
+/// Two connected TCP sockets: the ULP can only be set on an established connection.
+private struct LoopbackPair: ~Copyable {
+  let listener: Int32
+  let client: Int32
+
+  init?() {
+    let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    listener = socket(AF_INET, type, 0)
+    client = socket(AF_INET, type, 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    // The kernel completes the connection by itself: nobody needs to accept it.
+    let isConnected = unsafe withUnsafeMutablePointer(to: &address) { address in
+      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        unsafe bind(listener, address, length) == 0 && listen(listener, 1) == 0
+          && getsockname(listener, address, &length) == 0 && connect(client, address, length) == 0
+      }
+    }
+    guard isConnected else { return nil }
+  }
+
+  deinit {
+    close(client)
+    close(listener)
+  }
+}

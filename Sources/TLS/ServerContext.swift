@@ -1,0 +1,104 @@
+internal import COpenSSL
+internal import Glibc
+
+/// What is wrong with a certificate, a key or the TLS library: one line that says what to do.
+public struct ContextError: Error, CustomStringConvertible {
+  /// One line for the user, naming the file.
+  public let description: String
+
+  init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// The TLS configuration that all connections of a listener share: an OpenSSL `SSL_CTX`.
+///
+/// Built once on the control plane, immutable from then on; OpenSSL counts references to it atomically, so any
+/// worker may make sessions of it.
+@safe
+public final class ServerContext: Sendable {
+  nonisolated(unsafe) let context: OpaquePointer
+  /// Whether sessions try to hand their transmit keys to the kernel.
+  public let usesKernelTLS: Bool
+
+  /// Reads a PEM certificate chain (leaf first) and its private key, and checks both.
+  public init(certificateFile: String, keyFile: String, usesKernelTLS: Bool) throws(ContextError) {
+    guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
+      throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
+    }
+    unsafe self.context = unsafe context
+    self.usesKernelTLS = usesKernelTLS
+    unsafe Self.setProtocol(of: context, usesKernelTLS: usesKernelTLS)
+    try unsafe Credentials.load(into: context, certificateFile: certificateFile, keyFile: keyFile)
+  }
+
+  deinit {
+    unsafe SSL_CTX_free(context)
+  }
+
+  /// TLS 1.2 and 1.3 with forward secrecy and AEAD only: what Mozilla's "intermediate" profile allows, and all
+  /// of it can be done by kernel TLS.
+  private static func setProtocol(of context: OpaquePointer, usesKernelTLS: Bool) {
+    _ = unsafe COpenSSL_SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)
+    // AES-128-GCM first, because it is the cheapest where the CPU has AES instructions; a client that puts
+    // ChaCha20 first has none, and gets it (PRIORITIZE_CHACHA).
+    unsafe SSL_CTX_set_ciphersuites(
+      context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
+    unsafe SSL_CTX_set_cipher_list(
+      context,
+      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+        + "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305")
+    // Renegotiation is fatal once the keys are in the kernel, and nobody needs it.
+    var options =
+      COpenSSL_SSL_OP_NO_COMPRESSION | COpenSSL_SSL_OP_NO_RENEGOTIATION
+      | COpenSSL_SSL_OP_CIPHER_SERVER_PREFERENCE | COpenSSL_SSL_OP_PRIORITIZE_CHACHA
+    if usesKernelTLS { options |= COpenSSL_SSL_OP_ENABLE_KTLS }
+    unsafe SSL_CTX_set_options(context, options)
+    // Never SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER: with kernel TLS it corrupts data on a retry (openssl#21202).
+    _ = unsafe COpenSSL_SSL_CTX_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
+    // One record costs one receive, not two (header, then body).
+    _ = unsafe COpenSSL_SSL_CTX_set_read_ahead(context, 1)
+    // Stateless tickets, one for each full handshake; no session is remembered here.
+    _ = unsafe COpenSSL_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
+    unsafe SSL_CTX_set_num_tickets(context, 1)
+    unsafe SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)
+    unsafe SSL_CTX_set_msg_callback(context, noteKeyUpdate)
+  }
+}
+
+/// ALPN (RFC 7301): `http/1.1`, or a fatal alert for a client that offers other protocols only.
+private func selectHTTP1(
+  _ ssl: OpaquePointer?, _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+  _ selectedLength: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32,
+  _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+  let protocols: StaticString = "\u{8}http/1.1"
+  var chosen: UnsafeMutablePointer<UInt8>?
+  let status = unsafe SSL_select_next_proto(
+    &chosen, selectedLength, protocols.utf8Start, UInt32(protocols.utf8CodeUnitCount), offered, offeredLength)
+  guard status == OPENSSL_NPN_NEGOTIATED else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+  unsafe selected?.pointee = unsafe UnsafePointer(chosen)
+  return SSL_TLSEXT_ERR_OK
+}
+
+/// Sees a client's KeyUpdate that asks for one of ours (RFC 8446 §4.6.3). OpenSSL 3.0 cannot rekey the kernel,
+/// so the session must send no further record; see `Session.read`.
+private func noteKeyUpdate(
+  _ isWrite: Int32, _ version: Int32, _ contentType: Int32, _ bytes: UnsafeRawPointer?, _ count: Int,
+  _ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointer?
+) {
+  let headerLength = 4
+  guard isWrite == 0, contentType == SSL3_RT_HANDSHAKE, count > headerLength,
+    let bytes = unsafe bytes, let state = unsafe argument,
+    unsafe bytes.load(as: UInt8.self) == UInt8(SSL3_MT_KEY_UPDATE),
+    unsafe bytes.load(fromByteOffset: headerLength, as: UInt8.self) == UInt8(SSL_KEY_UPDATE_REQUESTED)
+  else { return }
+  unsafe state.assumingMemoryBound(to: SessionState.self).pointee.keyUpdateRequested = true
+}
+
+/// The text of the error that OpenSSL met last in this thread; takes it off the queue.
+func lastOpenSSLError() -> String {
+  let code = ERR_get_error()
+  guard code != 0, let reason = unsafe ERR_reason_error_string(code) else { return "unknown error" }
+  return unsafe String(cString: reason)
+}

@@ -1,0 +1,136 @@
+internal import COpenSSL
+internal import Glibc
+
+/// One TLS connection on a non-blocking socket: the handshake, reading, encryption in user space where the
+/// kernel doesn't do it, and close_notify. Wraps an OpenSSL `SSL`.
+@safe
+public struct Session: ~Copyable {
+  private let ssl: OpaquePointer
+  private let state: UnsafeMutablePointer<SessionState>
+  /// Whether the kernel encrypts what is sent on the socket. Final once the handshake is done.
+  public var transmitsInKernel: Bool { unsafe state.pointee.transmitsInKernel }
+
+  /// A session for a connected socket; nil if there is no memory for it. What user TLS sends is put into
+  /// `outbox`, which must live longer than the session.
+  public init?(context: ServerContext, descriptor: Int32, outbox: UnsafeMutablePointer<Outbox>) {
+    guard let ssl = unsafe SSL_new(context.context) else { return nil }
+    let state = UnsafeMutablePointer<SessionState>.allocate(capacity: 1)
+    unsafe state.initialize(to: SessionState(descriptor: descriptor, outbox: outbox))
+    guard let input = unsafe SessionBIO.make(state),
+      let output = unsafe BIO_new_socket(descriptor, BIO_NOCLOSE)
+    else {
+      unsafe SSL_free(ssl)
+      unsafe state.deallocate()
+      return nil
+    }
+    unsafe SSL_set0_rbio(ssl, input)
+    // Only a socket BIO can hand the keys to the kernel, so the handshake is sent through one.
+    unsafe SSL_set0_wbio(ssl, output)
+    unsafe COpenSSL_SSL_set_msg_callback_arg(ssl, state)
+    unsafe SSL_set_accept_state(ssl)
+    unsafe self.ssl = unsafe ssl
+    unsafe self.state = unsafe state
+  }
+
+  deinit {
+    unsafe SSL_free(ssl)
+    unsafe state.deallocate()
+  }
+
+  /// How far the handshake has come.
+  public enum HandshakeProgress: Sendable {
+    /// Done: `transmitsInKernel` is final, and records may have been received already.
+    case done
+    /// The peer must send, or take, something first.
+    case wouldBlock
+    /// The peer spoke HTTP without TLS: it deserves an answer that it can read.
+    case plaintextHTTP
+    /// Ended; an alert was sent where the protocol asks for one.
+    case failed
+  }
+
+  /// Goes on with the handshake (RFC 8446 §4, RFC 5246 §7.3).
+  public func handshake() -> HandshakeProgress {
+    ERR_clear_error()
+    let status = unsafe SSL_do_handshake(ssl)
+    if status == 1 {
+      decideTransmission()
+      return .done
+    }
+    switch unsafe SSL_get_error(ssl, status) {
+    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+    default:
+      return COpenSSL_ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST ? .plaintextHTTP : .failed
+    }
+  }
+
+  /// OpenSSL has given the transmit keys to the kernel or not: ask it, don't assume.
+  private func decideTransmission() {
+    unsafe state.pointee.transmitsInKernel = COpenSSL_BIO_get_ktls_send(SSL_get_wbio(ssl)) == 1
+    if !transmitsInKernel {
+      let own = unsafe SSL_get_rbio(ssl)
+      unsafe BIO_up_ref(own)
+      unsafe SSL_set0_wbio(ssl, own)
+    }
+  }
+
+  /// How reading went.
+  public enum ReadProgress: Sendable {
+    /// This many bytes of plaintext, at least one.
+    case bytes(Int)
+    /// Nothing until the socket has more.
+    case wouldBlock
+    /// The peer has sent close_notify: it sends no more.
+    case ended
+    /// The client asked for new keys (RFC 8446 §4.6.3) and the kernel can't be given any: nothing may be sent
+    /// but close_notify.
+    case keyUpdate
+    /// The TCP connection ended without close_notify, or the protocol was violated.
+    case failed
+  }
+
+  /// Reads plaintext, up to the buffer's size.
+  public func read(into buffer: UnsafeMutableRawBufferPointer) -> ReadProgress {
+    ERR_clear_error()
+    let count = unsafe SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
+    if transmitsInKernel, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
+    if count > 0 { return .bytes(Int(count)) }
+    switch unsafe SSL_get_error(ssl, count) {
+    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+    case SSL_ERROR_ZERO_RETURN: return .ended
+    default: return .failed
+    }
+  }
+
+  /// Whether the next read can give something: there is more in the session, or in the socket as far as the
+  /// session knows. If not, wait for the poller.
+  public var mayHaveMore: Bool {
+    unsafe !state.pointee.socketIsDrained || SSL_has_pending(ssl) == 1
+  }
+
+  /// Encrypts `plaintext` (user TLS only) as one record for every 16 KiB or part of it, into the outbox. False
+  /// if the session is broken or the outbox is full: then the connection must be given up.
+  public func encrypt(_ plaintext: UnsafeRawBufferPointer) -> Bool {
+    precondition(!transmitsInKernel)
+    ERR_clear_error()
+    return unsafe SSL_write(ssl, plaintext.baseAddress, Int32(plaintext.count)) == Int32(plaintext.count)
+  }
+
+  /// How ending the session's sending side went.
+  public enum CloseProgress: Sendable {
+    /// close_notify is in the outbox (user TLS) or in the socket.
+    case done
+    /// The socket takes nothing now.
+    case wouldBlock
+    /// It can't be sent.
+    case failed
+  }
+
+  /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
+  public func sendCloseNotify() -> CloseProgress {
+    ERR_clear_error()
+    let status = unsafe SSL_shutdown(ssl)
+    if status >= 0 { return .done }
+    return unsafe SSL_get_error(ssl, status) == SSL_ERROR_WANT_WRITE ? .wouldBlock : .failed
+  }
+}

@@ -1,0 +1,110 @@
+internal import COpenSSL
+internal import Glibc
+
+/// Where a session's own BIO finds what it needs: at a fixed address, because OpenSSL keeps the pointer.
+@safe
+struct SessionState {
+  let descriptor: Int32
+  /// Where records go that are encrypted in user space; the worker's, lent for every call.
+  let outbox: UnsafeMutablePointer<Outbox>
+  /// The kernel encrypts what is sent on the socket.
+  var transmitsInKernel = false
+  /// The last receive emptied the socket: nothing is there until the poller says so.
+  var socketIsDrained = false
+  /// The peer has sent its FIN.
+  var peerEnded = false
+  /// The client has sent a KeyUpdate that asks for one of ours.
+  var keyUpdateRequested = false
+}
+
+/// Ciphertext on its way to a socket. One for each worker: it is emptied before the worker turns to another
+/// connection.
+@safe
+public struct Outbox: ~Copyable {
+  /// The memory; `count` bytes of it are in use.
+  public let memory: UnsafeMutableRawBufferPointer
+  /// How many bytes wait to be sent.
+  public private(set) var count = 0
+
+  /// Room for `capacity` bytes.
+  public init(capacity: Int) {
+    unsafe memory = .allocate(byteCount: capacity, alignment: 64)
+  }
+
+  deinit {
+    unsafe memory.deallocate()
+  }
+
+  /// The bytes that wait to be sent.
+  public var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(rebasing: memory[..<count]) }
+
+  /// Room that is left.
+  public var room: Int { unsafe memory.count - count }
+
+  /// Forgets all bytes: they were sent or kept elsewhere.
+  public mutating func clear() {
+    count = 0
+  }
+
+  /// Adds bytes; false if they don't fit, then none is added.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard bytes.count <= room else { return false }
+    unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: bytes)
+    count += bytes.count
+    return true
+  }
+}
+
+/// The BIO through which OpenSSL receives, and sends what it has encrypted itself.
+///
+/// Receiving: like OpenSSL's socket BIO, but it notes when the socket is drained, which saves a second receive
+/// on each request. It knows nothing of kernel TLS, so only transmit keys go to the kernel: receiving there is
+/// worth little to a server that reads requests, and costs a system call a record.
+///
+/// Sending (user TLS, after the handshake): several records leave in one system call.
+enum SessionBIO {
+  static func make(_ state: UnsafeMutablePointer<SessionState>) -> OpaquePointer? {
+    guard let bio = unsafe BIO_new(method) else { return nil }
+    unsafe BIO_set_data(bio, state)
+    unsafe BIO_set_init(bio, 1)
+    return unsafe bio
+  }
+
+  nonisolated(unsafe) private static let method: OpaquePointer? = {
+    let method = unsafe BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sluice session")
+    unsafe BIO_meth_set_read(method) { unsafe SessionBIO.read($0, $1, $2) }
+    unsafe BIO_meth_set_write(method) { unsafe SessionBIO.write($0, $1, $2) }
+    unsafe BIO_meth_set_ctrl(method) { bio, command, _, _ in unsafe SessionBIO.control(bio, command) }
+    return unsafe method
+  }()
+
+  private static func state(of bio: OpaquePointer?) -> UnsafeMutablePointer<SessionState> {
+    unsafe BIO_get_data(bio).assumingMemoryBound(to: SessionState.self)
+  }
+
+  private static func read(_ bio: OpaquePointer?, _ bytes: UnsafeMutablePointer<CChar>?, _ count: Int32)
+    -> Int32
+  {
+    unsafe COpenSSL_BIO_clear_retry_flags(bio)
+    let state = unsafe state(of: bio)
+    let received = unsafe recv(state.pointee.descriptor, bytes, Int(count), 0)
+    unsafe state.pointee.socketIsDrained = received < Int(count)
+    if received == 0 { unsafe state.pointee.peerEnded = true }
+    if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
+    return Int32(received)
+  }
+
+  private static func write(_ bio: OpaquePointer?, _ bytes: UnsafePointer<CChar>?, _ count: Int32) -> Int32 {
+    unsafe COpenSSL_BIO_clear_retry_flags(bio)
+    let added = unsafe UnsafeRawBufferPointer(start: bytes, count: Int(count))
+    return unsafe state(of: bio).pointee.outbox.pointee.append(added) ? count : -1
+  }
+
+  private static func control(_ bio: OpaquePointer?, _ command: Int32) -> Int {
+    switch command {
+    case BIO_CTRL_FLUSH: 1
+    case BIO_CTRL_EOF: unsafe state(of: bio).pointee.peerEnded ? 1 : 0
+    default: 0
+    }
+  }
+}

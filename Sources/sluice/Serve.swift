@@ -1,0 +1,122 @@
+public import ArgumentParser
+import CLinux
+public import Logging
+public import Server
+
+struct Serve: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Serve a folder (the default command).",
+    discussion: """
+      Without a certificate: HTTP on --port. With one: HTTP on --port and HTTPS on --tls-port.
+      Every option can come from the environment, too: SLUICE_PORT for --port, SLUICE_TLS_PORT for --tls-port \
+      and so on; SLUICE_ROOT for ROOT. The flag wins.
+      """)
+
+  @Argument(help: "The folder to serve (default: the current one).", completion: .directory)
+  var root: String?
+
+  @Option(help: "Name or address to listen on; '::' takes IPv6 and IPv4 (default: 127.0.0.1).")
+  var host: String?
+
+  @Option(help: "Port for HTTP; 0 is any free one (default: 8080).")
+  var port: UInt16?
+
+  @Option(help: "Port for HTTPS; 0 is any free one (default: 8443).")
+  var tlsPort: UInt16?
+
+  @Option(
+    name: [.customLong("cert"), .customLong("tls-cert")],
+    help: "PEM file with the certificate, leaf first, then intermediates.", completion: .file())
+  var cert: String?
+
+  @Option(
+    name: [.customLong("key"), .customLong("tls-key")], help: "PEM file with the certificate's private key.",
+    completion: .file())
+  var key: String?
+
+  @Option(
+    help: """
+      Who encrypts: auto (the kernel where it can, else OpenSSL), require (the kernel or nobody), off (OpenSSL) \
+      (default: auto).
+      """)
+  var ktls: Configuration.KernelTLSMode?
+
+  @Option(help: "Worker threads: a number, or auto for one a CPU (default: auto).")
+  var workers: WorkerCount?
+
+  @Flag(help: "HTTP only: nothing of TLS is set up, whatever certificate is given.")
+  var plaintext = false
+
+  @Flag(help: "HTTPS only.")
+  var tlsOnly = false
+
+  @Option(help: "trace, debug, info, notice, warning, error or critical (default: notice).")
+  var logLevel: Logger.Level?
+
+  func run() throws {
+    let configuration = try configuration()
+    let level = try Setting.value(logLevel, "log-level") ?? .notice
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = level
+      return handler
+    }
+    do {
+      try Server.run(configuration, log: Logger(label: "sluice"), announce: standardError)
+    } catch {
+      throw Failure(description: error.description)
+    }
+  }
+
+  private func configuration() throws -> Configuration {
+    let plaintext = try Setting.flag(plaintext, "plaintext")
+    let tlsOnly = try Setting.flag(tlsOnly, "tls-only")
+    if plaintext && tlsOnly { throw ValidationError("--plaintext and --tls-only exclude each other") }
+    let secure = plaintext ? nil : try secureConfiguration()
+    if tlsOnly && secure == nil { throw ValidationError("--tls-only needs a certificate: --cert and --key") }
+    return Configuration(
+      root: try Setting.value(root, "root") ?? ".",
+      host: try Setting.value(host, "host") ?? "127.0.0.1",
+      port: tlsOnly ? nil : try Setting.value(port, "port") ?? 8080,
+      secure: secure,
+      workers: try Setting.value(workers, "workers")?.count ?? WorkerCount.automatic)
+  }
+
+  private func secureConfiguration() throws -> Configuration.Secure? {
+    let mode = try Setting.value(ktls, "ktls") ?? .auto
+    let port = try Setting.value(tlsPort, "tls-port") ?? 8443
+    let certificate = try Setting.value(cert, "cert") ?? Setting.value(nil, "tls-cert")
+    let key = try Setting.value(key, "key") ?? Setting.value(nil, "tls-key")
+    switch (certificate, key) {
+    case (let certificate?, let key?):
+      return Configuration.Secure(
+        port: port, certificateFile: certificate, keyFile: key, kernelTLS: mode)
+    case (nil, nil):
+      if mode == .require { throw ValidationError("--ktls require needs a certificate: --cert and --key") }
+      return nil
+    case (_?, nil): throw ValidationError("--cert needs the certificate's private key, too: --key FILE")
+    case (nil, _?): throw ValidationError("--key needs the certificate that it belongs to, too: --cert FILE")
+    }
+  }
+}
+
+/// A number of worker threads, 1 to 256, or `auto`.
+struct WorkerCount: ExpressibleByArgument {
+  let count: Int
+
+  /// One a CPU that this process may run on.
+  static var automatic: Int { max(1, Int(CLinux_cpuCount())) }
+
+  init?(argument: String) {
+    if argument == "auto" {
+      count = Self.automatic
+    } else if let count = Int(argument), (1...256).contains(count) {
+      self.count = count
+    } else {
+      return nil
+    }
+  }
+}
+
+extension Configuration.KernelTLSMode: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}

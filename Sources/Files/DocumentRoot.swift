@@ -10,6 +10,9 @@ public struct RootError: Error, CustomStringConvertible {
 /// The folder whose files are served. Nothing outside of it can be opened through it.
 public final class DocumentRoot: Sendable {
   let descriptor: Int32
+  /// Whether symbolic links that stay inside are followed. Not where the kernel has no `openat2(2)` (before 5.6,
+  /// or in a sandbox): then no link is.
+  public let followsLinks: Bool
 
   /// Opens the folder. It stays this folder even if another one takes its name later.
   public init(path: String) throws(RootError) {
@@ -19,6 +22,9 @@ public final class DocumentRoot: Sendable {
       throw RootError(
         description: "\(path): cannot serve this folder: \(unsafe String(cString: strerror(errno)))")
     }
+    let probe = unsafe CLinux_openat2(descriptor, ".", UInt64(O_CLOEXEC) | CLinux_O_PATH, CLinux_RESOLVE_BENEATH)
+    followsLinks = probe >= 0 || errno != ENOSYS
+    if probe >= 0 { close(probe) }
   }
 
   deinit {
@@ -36,9 +42,12 @@ public final class DocumentRoot: Sendable {
   /// leads out of the root, whatever changes on the disk meanwhile: `openat2(2)`, RESOLVE_BENEATH.
   func open(_ path: UnsafePointer<CChar>) -> Opened {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
-    let flags = UInt64(O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-    let descriptor = unsafe CLinux_openat2(
-      self.descriptor, path, flags, CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
+    let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
+    let descriptor =
+      followsLinks
+      ? unsafe CLinux_openat2(
+        self.descriptor, path, UInt64(flags), CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
+      : unsafe openWithoutLinks(path, flags)
     guard descriptor >= 0 else { return .failed(FileError(errno: errno)) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
@@ -54,6 +63,26 @@ public final class DocumentRoot: Sendable {
       close(descriptor)
       return .failed(.notFound)
     }
+  }
+
+  /// Opens one folder after the other, none of them through a link: what can be done without `openat2`. The path
+  /// has no `..`, which would lead out.
+  private func openWithoutLinks(_ path: UnsafePointer<CChar>, _ flags: Int32) -> Int32 {
+    let copy = unsafe strdup(path)
+    defer { unsafe free(copy) }
+    guard var name = unsafe copy else { return -1 }
+    var folder = descriptor
+    while let slash = unsafe strchr(name, Int32(UInt8(ascii: "/"))) {
+      unsafe slash.pointee = 0
+      let next = unsafe openat(
+        folder, name, Int32(truncatingIfNeeded: CLinux_O_PATH) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      if folder != descriptor { close(folder) }
+      guard next >= 0 else { return -1 }
+      folder = next
+      unsafe name = unsafe slash + 1
+    }
+    defer { if folder != descriptor { close(folder) } }
+    return unsafe openat(folder, name, flags | O_NOFOLLOW)
   }
 
   /// The status of what a path names now; nil where there is nothing. Only good for telling whether an opened

@@ -29,6 +29,9 @@ public enum Server {
     do {
       let signals = try StopSignals()
       let root = try DocumentRoot(path: configuration.root)
+      if !root.followsLinks {
+        log.warning("this kernel has no openat2: symbolic links in the folder are not followed")
+      }
       let secure = try configuration.secure.map { secure throws(StartError) in try SecureSetup(secure) }
       let limits = DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
       var crew = try Crew()

@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# Runs a command on a kernel that has kernel TLS: this one if it does, else Debian's kernel under QEMU ("the lab").
+#
+# Usage: scripts/ktls-lab.sh COMMAND [ARG…]
+#
+# The command runs with the caller's working folder, arguments and environment; its output and its exit status come
+# back. In the lab it is root, stdin is empty, and it sees this machine's own files, copy on write: what it changes is
+# lost, except below SLUICE_LAB_OUT. Every read of such a file crosses into the emulator and is slow, so copy what you
+# serve to /tmp first, which is a fresh tmpfs. There is no network but loopback.
+#
+# Environment:
+#   SLUICE_LAB_OUT      a folder that the command may really write to (made if missing; default: none)
+#   SLUICE_LAB_CPUS     virtual CPUs (default 2)
+#   SLUICE_LAB_MEMORY   memory (default 3G)
+#   SLUICE_LAB_TIMEOUT  seconds, boot included (default 1200); then the lab is killed and the status is 124
+#   SLUICE_LAB_ICOUNT   1: one CPU, and a clock that advances 1 ns an instruction, so that time counts instructions
+#   SLUICE_LAB_FORCE    1: use the lab even where this kernel has kernel TLS
+#   SLUICE_CACHE        see lib/packages.sh; about 450 MB. Remove its folder "lab" to get the newest kernel
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
+
+virtme_version=1.42
+vm='' run='' followers=()
+
+this_kernel_has_ktls() {
+    ((EUID != 0)) || modprobe tls 2>/dev/null || true
+    grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp 2>/dev/null
+}
+
+# Not the "cloud" flavour, which lacks the 9p file system: the one that linux-image-amd64 depends on.
+download_kernel() {
+    local image
+    image=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+    [[ $image ]] && printf '%s: downloading %s\n' "${0##*/}" "$image" >&2 && apt-get -q download "$image" 2>&1
+}
+
+prepare_kernel() {
+    local new=$lab/kernel.new
+    if [[ ! -d $lab/kernel ]]; then
+        rm -rf "$new"
+        mkdir "$new"
+        if ! (cd "$new" && download_kernel >log); then
+            refresh_package_lists
+            (cd "$new" && download_kernel >log) ||
+                die "cannot get linux-image-amd64 (is this Debian?): $(tail -n 1 "$new/log")"
+        fi
+        dpkg -x "$new"/*.deb "$new"
+        rm "$new"/*.deb
+        PATH=$PATH:/sbin:/usr/sbin depmod -b "$new" "$(ls "$new/lib/modules")"
+        mv "$new" "$lab/kernel"
+    fi
+    vmlinuz=$(compgen -G "$lab/kernel/boot/vmlinuz-*")
+}
+
+prepare_virtme() {
+    [[ $("$lab/venv/bin/vng" --version 2>/dev/null) == *" $virtme_version" ]] && return
+    printf '%s: installing virtme-ng %s\n' "${0##*/}" "$virtme_version" >&2
+    rm -rf "$lab/venv"
+    /usr/bin/python3 -m venv "$lab/venv" || die "python3 -m venv failed: install the package python3-venv"
+    "$lab/venv/bin/pip" -q --disable-pip-version-check install "virtme-ng==$virtme_version" ||
+        die "cannot install virtme-ng $virtme_version from PyPI (pip's message is above)"
+}
+
+# /dev/kvm may open and yet run nothing (nested virtualisation), so see whether the kernel gets as far as missing its
+# root file system. The answer is kept for this host kernel.
+kvm_works() {
+    local verdict
+    verdict=$lab/kvm-on-$(uname -r)
+    [[ -r /dev/kvm && -w /dev/kvm ]] || return 1
+    if [[ ! -e $verdict ]]; then
+        (timeout -k 1 15 qemu-system-x86_64 -accel kvm -cpu host -m 512 -nodefaults -no-user-config \
+            -display none -no-reboot -serial stdio -kernel "$vmlinuz" -append 'console=ttyS0 panic=-1' \
+            </dev/null || true) 2>/dev/null |
+            grep -aom 1 'Kernel panic' >"$verdict" || true
+    fi
+    [[ -s $verdict ]]
+}
+
+# What runs as root in the lab first of all.
+guest_script() {
+    cat <<'GUEST'
+# For appending, so that several writers do not overwrite one another.
+exec >>stdout 2>>stderr 3>>status
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# virtme-ng points these at its own channels, which allow one writer only.
+ln -sfn /proc/self/fd/1 /dev/stdout
+ln -sfn /proc/self/fd/2 /dev/stderr
+# Without these modules (a processor may lack what one needs) the kernel's ciphers are generic C.
+modprobe -a aesni-intel chacha_x86_64 poly1305_x86_64 2>/dev/null
+if modprobe -a tls gcm ccm chacha20poly1305 && ip link set lo up && ulimit -n 65536; then
+    bash ./command </dev/null 3>&-
+    echo $? >&3
+fi
+GUEST
+}
+
+# The caller's environment, working folder and command. Apart, since it must not change the preparation.
+guest_command() {
+    printf '%s\ncd %q && exec %s\n' "$(export -p)" "$PWD" "${*@Q}"
+}
+
+# The folders at the top of the file system that virtme-ng does not make copy on write by itself.
+extra_top_folders() {
+    printf '%s\n' "$repo" "$PWD" "${HOME:-/root}" | cut -d / -f 2 | sort -u |
+        grep -vxE 'etc|lib|home|opt|srv|usr|var|tmp|dev|proc|sys|run|' || true
+}
+
+stop_lab() {
+    # `timeout` passes the signal on to QEMU, which is in its process group.
+    [[ ! $vm ]] || kill "$vm" "${followers[@]}" 2>/dev/null || true
+    [[ ! $run ]] || rm -rf "$run"
+}
+
+run_in_lab() {
+    local status=0 folder started=$SECONDS limit=${SLUICE_LAB_TIMEOUT:-1200}
+    # This run's own folder (mode 0700, for the environment is in it): the command goes in, output and status come out.
+    run=$(mktemp -d "$lab/run.XXXXXX")
+    guest_script >"$run/script"
+    guest_command "$@" >"$run/command"
+    touch "$run/stdout" "$run/stderr" "$run/status"
+
+    # 9p at once: virtme-ng would wait five seconds for QEMU's old virtiofsd, then use 9p all the same.
+    local -a vng=("$lab/venv/bin/vng" --run "$vmlinuz" --user root --force-9p --memory "${SLUICE_LAB_MEMORY:-3G}")
+    vng+=(--rwdir "$run" --cwd "$run" --verbose --append loglevel=4)
+    for folder in $(extra_top_folders); do vng+=(--overlay-rwdir "/$folder"); done
+    [[ ! $out ]] || vng+=(--rwdir "$out")
+    for folder in "$repo" "$PWD"; do
+        # The lab has folders of its own there: what lies in them on this machine must be shown expressly.
+        case $folder/ in /tmp/* | /run/* | /var/tmp/*) vng+=(--rodir "$folder") ;; esac
+    done
+    if [[ ${SLUICE_LAB_ICOUNT:-} == 1 ]]; then
+        vng+=(--disable-kvm --cpus 1 '--qemu-opts=-icount shift=0,sleep=off')
+    else
+        vng+=(--cpus "${SLUICE_LAB_CPUS:-2}")
+        kvm_works || vng+=(--disable-kvm)
+    fi
+    PATH=$lab/venv/bin:$PATH timeout -k 10 "$limit" "${vng[@]}" -- bash script >"$run/log" 2>&1 </dev/null &
+    vm=$!
+    tail -n +1 -s 0.2 --pid=$vm -f "$run/stdout" &
+    followers=($!)
+    tail -n +1 -s 0.2 --pid=$vm -f "$run/stderr" >&2 &
+    followers+=($!)
+    wait "$vm" || status=$?
+    vm=''
+    wait "${followers[@]}"
+    if [[ -s $run/status ]]; then
+        return "$(<"$run/status")"
+    elif ((status == 124 || status == 137)) && ((SECONDS - started >= limit)); then
+        printf '%s: killed after %s seconds: raise SLUICE_LAB_TIMEOUT or do less\n' "${0##*/}" "$limit" >&2
+        return 124
+    fi
+    tail -n 30 "$run/log" >&2
+    die "the lab ended before the command did (the end of its console is above)"
+}
+
+(($# > 0)) || die "nothing to run: use scripts/ktls-lab.sh COMMAND [ARG…]"
+if [[ ${SLUICE_LAB_FORCE:-} != 1 ]] && this_kernel_has_ktls; then
+    exec "$@"
+fi
+
+[[ $(uname -m) == x86_64 ]] || die "the lab needs x86-64: else run this on a kernel that has CONFIG_TLS"
+repo=$(repo_root) lab=$(cache_dir)/lab out=''
+mkdir -p "$lab"
+[[ -z ${SLUICE_LAB_OUT:-} ]] || { mkdir -p "$SLUICE_LAB_OUT" && out=$(cd "$SLUICE_LAB_OUT" && pwd -P); }
+for path in "$repo" "$PWD" "$lab" "$out"; do
+    [[ $path != *[[:space:]]* ]] || die "virtme-ng cannot use a path with white space: $path"
+done
+trap stop_lab EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# One caller at a time prepares the cache.
+exec {lock}>"$lab/lock"
+flock "$lock"
+need_packages qemu-system-x86 kmod busybox-static file iproute2 python3-venv
+prepare_kernel
+prepare_virtme
+exec {lock}>&-
+
+run_in_lab "$@"

@@ -1,0 +1,1 @@
+document.getElementById("scheme").textContent = location.protocol === "https:" ? "HTTPS" : "HTTP";

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs all tests: installs what is missing, checks the format, builds with warnings as errors, runs the unit and
+# integration tests, runs the kernel TLS tests on a kernel that has it, and runs the suite under ASan and TSan.
+#
+# Usage: scripts/test.sh [--quick]      --quick: without the lab and the sanitizers
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
+
+repo=$(repo_root)
+cd "$repo"
+case ${1:-} in
+'') quick='' ;;
+--quick) quick=yes ;;
+*) die "unknown option $1: use --quick or nothing" ;;
+esac
+
+step() { printf '\n== %s (at %s s)\n' "$*" "$SECONDS"; }
+
+# The suite's processes are real servers and clients: two at a time are enough for two cores.
+run_suite() {
+    swift test --skip-build "$@"
+}
+
+require_swift
+need_packages libssl-dev openssl pkg-config curl wrk strace procps
+
+step "format"
+swift format lint --strict --recursive Package.swift Sources Tests
+
+step "build"
+swift build --build-tests
+swift build -c release --product sluice
+
+step "tests"
+run_suite
+
+[[ ! $quick ]] || exit 0
+
+step "kernel TLS tests"
+# The release build: under an emulated CPU the debug build is too slow. The test program is run by itself, because
+# `swift test` would look at the package again.
+SLUICE_BINARY=$repo/.build/release/sluice "$repo/scripts/ktls-lab.sh" \
+    .build/debug/sluicePackageTests.xctest --testing-library swift-testing --filter KernelTLS
+
+for sanitizer in address thread; do
+    step "tests under the $sanitizer sanitizer"
+    scratch=$repo/.build-$sanitizer
+    swift build --build-tests --sanitize "$sanitizer" --scratch-path "$scratch"
+    run_suite --sanitize "$sanitizer" --scratch-path "$scratch"
+done

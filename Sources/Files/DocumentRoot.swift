@@ -22,7 +22,8 @@ public final class DocumentRoot: Sendable {
       throw RootError(
         description: "\(path): cannot serve this folder: \(unsafe String(cString: strerror(errno)))")
     }
-    let probe = unsafe CLinux_openat2(descriptor, ".", UInt64(O_CLOEXEC) | CLinux_O_PATH, CLinux_RESOLVE_BENEATH)
+    let probe = unsafe CLinux_openat2(
+      descriptor, ".", UInt64(O_CLOEXEC) | CLinux_O_PATH, CLinux_RESOLVE_BENEATH)
     followsLinks = probe >= 0 || errno != ENOSYS
     if probe >= 0 { close(probe) }
   }

@@ -172,12 +172,17 @@ public struct FileCache: ~Copyable {
       hash ^= hash >> 32
       index += 8
     }
-    var rest: UInt64 = 0
-    while index < bytes.count {
-      rest = unsafe rest << 8 | UInt64(bytes[index])
-      index += 1
+    // The last 1 to 7 bytes, by loads that overlap.
+    let rest = bytes.count - index
+    var last: UInt64 = 0
+    if rest >= 4 {
+      last = unsafe UInt64(bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self)) << 32
+      last |= unsafe UInt64(bytes.loadUnaligned(fromByteOffset: bytes.count - 4, as: UInt32.self))
+    } else if rest > 0 {
+      last = unsafe UInt64(bytes[index]) << 16 | UInt64(bytes[index + rest / 2]) << 8
+      last |= unsafe UInt64(bytes[bytes.count - 1])
     }
-    hash = (hash ^ rest) &* multiplier
+    hash = (hash ^ last) &* multiplier
     return hash ^ hash >> 32
   }
 }

@@ -48,7 +48,6 @@ public struct RequestParser: ~Escapable {
   private var isChunked = false
   private var connectionCloses = false
   private var connectionKeepsAlive = false
-  private var isAbsoluteForm = false
 
   /// Parses the head at the start of `bytes`.
   public static func parse(_ bytes: Span<UInt8>, limits: Limits) -> Outcome {
@@ -75,6 +74,7 @@ public struct RequestParser: ~Escapable {
 
   // MARK: Request line (RFC 9112 §3)
 
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func parseRequestLine() throws(Stop) {
     if position < bytes.count, bytes[position] == .carriageReturn { try skipLineEnd() }
@@ -91,8 +91,14 @@ public struct RequestParser: ~Escapable {
     try skipLineEnd()
   }
 
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func parseMethod() throws(Stop) {
+    if hasWord("GET ", at: position) {
+      head.method = .get
+      position += 4
+      return
+    }
     let start = position
     try skip(.token)
     guard position > start, bytes[position] == .space else { throw .malformed }
@@ -100,9 +106,10 @@ public struct RequestParser: ~Escapable {
     position += 1
   }
 
+  /// Any method but GET, which is looked for first.
   private func method(_ name: Range<Int>) -> Method {
     switch name.count {
-    case 3: equals(name, "GET") ? .get : equals(name, "PUT") ? .notAllowed : .unknown
+    case 3: equals(name, "PUT") ? .notAllowed : .unknown
     case 4: equals(name, "HEAD") ? .head : equals(name, "POST") ? .notAllowed : .unknown
     case 5: equals(name, "PATCH") || equals(name, "TRACE") ? .notAllowed : .unknown
     case 6: equals(name, "DELETE") ? .notAllowed : .unknown
@@ -111,12 +118,17 @@ public struct RequestParser: ~Escapable {
     }
   }
 
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func parseTarget() throws(Stop) {
     guard position < bytes.count else { throw .incomplete }
     if bytes[position] != .slash { try parseOtherTarget() }
     let start = position
-    try skip(.path)
+    try skip(.literalPath)
+    if bytes[position] == .percent {
+      head.pathIsLiteral = false
+      try skip(.path)
+    }
     head.path = ByteView(start..<position)
     if bytes[position] == .questionMark {
       let start = position
@@ -125,8 +137,6 @@ public struct RequestParser: ~Escapable {
     }
     guard bytes[position] == .space else { throw .malformed }
     position += 1
-    // The class of path bytes has the percent sign in it, so that escapes cost only those who send them.
-    head.pathIsLiteral = !contains(.percent, in: start..<start + Int(head.path.count))
   }
 
   /// Absolute form, `*`, and the authority form of CONNECT (§3.2.2 to §3.2.4); leaves the path for the caller.
@@ -157,11 +167,20 @@ public struct RequestParser: ~Escapable {
     guard position > authority, next == .slash || next == .questionMark || next == .space else {
       throw .malformed
     }
-    isAbsoluteForm = true
+  }
+
+  @inline(__always)
+  @_lifetime(self: copy self)
+  private mutating func parseVersion() throws(Stop) {
+    if hasWord("HTTP/1.1", at: position) {
+      position += 8
+      return
+    }
+    try parseOtherVersion()
   }
 
   @_lifetime(self: copy self)
-  private mutating func parseVersion() throws(Stop) {
+  private mutating func parseOtherVersion() throws(Stop) {
     let name: StaticString = "HTTP/"
     for index in 0..<name.utf8CodeUnitCount { try expect(name.byte(at: index)) }
     guard position + 3 <= bytes.count else { throw .incomplete }
@@ -175,6 +194,7 @@ public struct RequestParser: ~Escapable {
 
   // MARK: Field lines (RFC 9112 §5)
 
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func parseFieldLines() throws(Stop) {
     let start = position
@@ -192,20 +212,45 @@ public struct RequestParser: ~Escapable {
     head.count = position
   }
 
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func parseFieldLine() throws(Stop) {
+    // Nearly every request has this line, spelled so.
+    if hasWord("Host", at: position), position + 4 < bytes.count, bytes[position + 4] == .colon {
+      position += 5
+      try parseHost()
+      return try skipLineEnd()
+    }
     let nameStart = position
     try skip(.token)
     // A line that begins with white space (obs-fold), or has it before the colon, ends here too.
     let name = nameStart..<position
     guard !name.isEmpty, bytes[position] == .colon else { throw .malformed }
     position += 1
-    let value = try skipFieldValue()
-    try skipLineEnd()
-    try noteField(name, value)
+    if name.count == 4, equalsIgnoringCase(name, "host") {
+      try parseHost()
+      try skipLineEnd()
+    } else {
+      let value = try skipFieldValue()
+      try skipLineEnd()
+      try noteField(name, value)
+    }
+  }
+
+  /// RFC 9112 §3.2: the one field that every request has. We need no more of it than that it is sound.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  private mutating func parseHost() throws(Stop) {
+    hosts += 1
+    try skipSpace()
+    let start = position
+    try skip(.authority)
+    guard position > start else { throw .malformed }
+    try skipSpace()
   }
 
   /// Passes over a field value, which ends at CR; returns where it lies without white space around it.
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func skipFieldValue() throws(Stop) -> Range<Int> {
     var start = position
@@ -226,9 +271,6 @@ public struct RequestParser: ~Escapable {
   @_lifetime(self: copy self)
   private mutating func noteField(_ name: Range<Int>, _ value: Range<Int>) throws(Stop) {
     switch name.count {
-    case 4 where equalsIgnoringCase(name, "host"):
-      hosts += 1
-      guard isAuthority(value) else { throw .malformed }
     case 5 where equalsIgnoringCase(name, "range"): head.hasRange = true
     case 6 where equalsIgnoringCase(name, "expect"):
       if equalsIgnoringCase(value, "100-continue") {
@@ -245,11 +287,6 @@ public struct RequestParser: ~Escapable {
     case 19 where equalsIgnoringCase(name, "if-unmodified-since"): head.isConditional = true
     default: break
     }
-  }
-
-  private func isAuthority(_ value: Range<Int>) -> Bool {
-    for index in value where !ByteClass.authority.contains(bytes[index]) { return false }
-    return !value.isEmpty
   }
 
   /// RFC 9110 §7.6.1.
@@ -294,6 +331,7 @@ public struct RequestParser: ~Escapable {
   }
 
   /// What can be said only when all fields were seen.
+  @inline(__always)
   @_lifetime(self: copy self)
   private mutating func concludeFields() throws(Stop) {
     // RFC 9112 §3.2: exactly one Host; HTTP/1.0 may have none.
@@ -317,10 +355,16 @@ extension RequestParser {
   @inline(__always)
   @_lifetime(self: copy self)
   private mutating func skip(_ bytesOfClass: ByteClass) throws(Stop) {
-    var index = position
-    while index < bytes.count, bytesOfClass.contains(bytes[index]) { index += 1 }
-    position = index
-    guard index < bytes.count else { throw .incomplete }
+    position = end(of: bytesOfClass, from: position)
+    guard position < bytes.count else { throw .incomplete }
+  }
+
+  /// The first byte from `start` on that is not of a class.
+  @inline(__always)
+  private func end(of bytesOfClass: ByteClass, from start: Int) -> Int {
+    var index = start
+    while index < bytes.count, unsafe bytesOfClass.contains(bytes[unchecked: index]) { index += 1 }
+    return index
   }
 
   @inline(__always)
@@ -335,8 +379,42 @@ extension RequestParser {
   @inline(__always)
   @_lifetime(self: copy self)
   private mutating func skipLineEnd() throws(Stop) {
+    if hasWord("\r\n", at: position) {
+      position += 2
+      return
+    }
     try expect(.carriageReturn)
+    // Either the line feed has not come yet or it is another byte.
     try expect(.lineFeed)
+  }
+
+  /// Passes over optional white space: RFC 9110 §5.6.3.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  private mutating func skipSpace() throws(Stop) {
+    while position < bytes.count, bytes[position] == .space || bytes[position] == .tab { position += 1 }
+    guard position < bytes.count else { throw .incomplete }
+  }
+
+  /// Whether a text of 2, 4 or 8 characters stands at `offset`, by one comparison.
+  @inline(__always)
+  private func hasWord(_ text: StaticString, at offset: Int) -> Bool {
+    let count = text.utf8CodeUnitCount
+    guard offset + count <= bytes.count else { return false }
+    let raw = unsafe bytes.bytes
+    let wanted = unsafe UnsafeRawPointer(text.utf8Start)
+    switch count {
+    case 2:
+      return unsafe raw.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self)
+        == wanted.loadUnaligned(as: UInt16.self)
+    case 4:
+      return unsafe raw.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        == wanted.loadUnaligned(as: UInt32.self)
+    default:
+      precondition(count == 8)
+      return unsafe raw.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        == wanted.loadUnaligned(as: UInt64.self)
+    }
   }
 
   /// The first byte from `start` on that is a control character, eight bytes at a time.
@@ -356,11 +434,6 @@ extension RequestParser {
     }
     while index < bytes.count, bytes[index] >= 0x20, bytes[index] != 0x7F { index += 1 }
     return index
-  }
-
-  private func contains(_ byte: UInt8, in range: Range<Int>) -> Bool {
-    for index in range where bytes[index] == byte { return true }
-    return false
   }
 
   @inline(__always)

@@ -45,7 +45,7 @@ public struct Socket: ~Copyable {
   /// Receives what has arrived, up to the buffer's size: `recv(2)`.
   @inlinable
   public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
-    unsafe Transfer(recv(descriptor, buffer.baseAddress, buffer.count, 0))
+    unsafe Transfer(CLinux_recv(descriptor, buffer.baseAddress, buffer.count, 0))
   }
 
   /// Sends the front of `bytes`: `send(2)`. With `more`, the kernel holds back the last partial segment or TLS
@@ -53,7 +53,7 @@ public struct Socket: ~Copyable {
   @inlinable
   public func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Transfer {
     let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
-    return unsafe Transfer(Glibc.send(descriptor, bytes.baseAddress, bytes.count, flags))
+    return unsafe Transfer(CLinux_send(descriptor, bytes.baseAddress, bytes.count, flags))
   }
 
   /// Sends the front of `first` and `second` together: `sendmsg(2)`.
@@ -68,7 +68,7 @@ public struct Socket: ~Copyable {
         var message = unsafe msghdr()
         unsafe message.msg_iov = UnsafeMutablePointer(mutating: vectors)
         unsafe message.msg_iovlen = 2
-        return unsafe Transfer(sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)))
+        return unsafe Transfer(CLinux_sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)))
       }
     }
   }
@@ -78,7 +78,7 @@ public struct Socket: ~Copyable {
   @inlinable
   public func sendFile(_ file: Int32, offset: Int64, count: Int) -> Transfer {
     var offset = off_t(offset)
-    return unsafe Transfer(sendfile(descriptor, file, &offset, count))
+    return unsafe Transfer(CLinux_sendfile(descriptor, file, &offset, count))
   }
 
   /// Ends our direction after what is queued: `shutdown(2)`, SHUT_WR.

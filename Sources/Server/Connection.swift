@@ -156,7 +156,7 @@ struct Connection: ~Copyable {
       case .onward:
         switch phase {
         case .handshaking: step = handshake(&desk)
-        case .receiving: step = receiveRequest(&desk)
+        case .receiving: step = receiveRequests(&desk)
         case .discarding: step = discardContent(&desk)
         case .sending: step = sendRest(&desk)
         case .closing: step = close(&desk)
@@ -196,40 +196,40 @@ struct Connection: ~Copyable {
     return .onward
   }
 
-  private mutating func receiveRequest(_ desk: inout Desk) -> Step {
-    if desk.receivedCount > desk.parsedCount {
-      if desk.turnIsUsedUp {
-        headHasBegun = false
-        return .stop(.again)
-      }
-      switch unsafe RequestParser.parse(desk.received.span, limits: desk.limits.head) {
-      case .complete(let request): return answer(request, &desk)
-      case .rejected(let status):
-        desk.metrics.malformed += 1
-        return reject(status, &desk)
-      case .incomplete:
-        desk.parsedCount = desk.receivedCount
-        if !headHasBegun {
-          headHasBegun = true
-          deadline = desk.deadline(in: desk.limits.headMilliseconds)
+  /// Receives requests and answers them, one after the other, for as long as the answers go out whole.
+  private mutating func receiveRequests(_ desk: inout Desk) -> Step {
+    while true {
+      while desk.receivedCount > desk.parsedCount {
+        if desk.turnIsUsedUp {
+          headHasBegun = false
+          return .stop(.again)
+        }
+        switch unsafe RequestParser.parse(desk.received.span, limits: desk.limits.head) {
+        case .complete(let request):
+          let step = answer(request, &desk)
+          guard case .receiving = phase, case .onward = step else { return step }
+        case .rejected(let status):
+          desk.metrics.malformed += 1
+          return reject(status, &desk)
+        case .incomplete: noteIncompleteHead(&desk)
         }
       }
+      guard mayReceive else { return .stop(.wait) }
+      switch unsafe receive(into: desk.room()) {
+      case .bytes(let count): desk.noteReceived(count)
+      case .wouldBlock: return .stop(.wait)
+      case .ended: return peerHasEnded(&desk)
+      case .keyUpdate: return keyUpdateHasCome(&desk)
+      case .failed: return broken(&desk)
+      }
     }
-    switch unsafe receive(into: desk.room()) {
-    case .bytes(let count):
-      desk.noteReceived(count)
-      return .onward
-    case .wouldBlock: return .stop(.wait)
-    case .ended: return peerHasEnded(&desk)
-    case .keyUpdate:
-      desk.metrics.keyUpdates += 1
-      desk.dropInput()
-      phase = .closing
-      return .onward
-    case .failed:
-      desk.metrics.broken += 1
-      desk.dropInput()
-      return .stop(.close)
+  }
+
+  private mutating func noteIncompleteHead(_ desk: inout Desk) {
+    desk.parsedCount = desk.receivedCount
+    if !headHasBegun {
+      headHasBegun = true
+      deadline = desk.deadline(in: desk.limits.headMilliseconds)
     }
   }
 
@@ -306,26 +306,21 @@ struct Connection: ~Copyable {
       }
     }
     self.discard = consume discard
+    guard mayReceive else { return .stop(.wait) }
     switch unsafe receive(into: desk.room()) {
     case .bytes(let count):
       desk.noteReceived(count)
       return .onward
     case .wouldBlock: return .stop(.wait)
     case .ended: return peerHasEnded(&desk)
-    case .keyUpdate:
-      desk.metrics.keyUpdates += 1
-      phase = .closing
-      return .onward
-    case .failed:
-      desk.metrics.broken += 1
-      return .stop(.close)
+    case .keyUpdate: return keyUpdateHasCome(&desk)
+    case .failed: return broken(&desk)
     }
   }
 
   // MARK: Receiving
 
   private mutating func receive(into room: UnsafeMutableRawBufferPointer) -> Session.ReadProgress {
-    guard mayReceive else { return .wouldBlock }
     if transport != .plain {
       let progress = unsafe session.read(into: room)
       switch progress {
@@ -355,6 +350,21 @@ struct Connection: ~Copyable {
     if transport == .plain { mayReceive = false }
     phase = .closing
     return .onward
+  }
+
+  /// The client asks for new keys and the kernel can't be given any: nothing more may be sent but the end.
+  private mutating func keyUpdateHasCome(_ desk: inout Desk) -> Step {
+    desk.metrics.keyUpdates += 1
+    desk.dropInput()
+    phase = .closing
+    return .onward
+  }
+
+  /// The client, or the network, broke the connection off.
+  mutating func broken(_ desk: inout Desk) -> Step {
+    desk.metrics.broken += 1
+    desk.dropInput()
+    return .stop(.close)
   }
 
   // MARK: The end
@@ -415,7 +425,7 @@ struct Connection: ~Copyable {
     return .close
   }
 
-  mutating func pushBackDeadline(_ desk: borrowing Desk) {
+  mutating func pushBackDeadline(_ desk: inout Desk) {
     deadline = desk.deadline(in: desk.limits.sendMilliseconds)
   }
 }

@@ -84,7 +84,9 @@ struct Desk: ~Copyable {
     }
   }
 
-  /// The tick by which `milliseconds` from now have passed.
+  /// The tick by which `milliseconds` from now have passed. Inlined, because a call that borrows a struct of this
+  /// size copies all of it.
+  @inline(__always)
   func deadline(in milliseconds: UInt64) -> UInt32 {
     tick &+ TimerWheel.tick(milliseconds: milliseconds) &+ 1
   }
@@ -154,7 +156,7 @@ struct Desk: ~Copyable {
   // MARK: Output
 
   /// Writes into the memory for heads; returns what was written.
-  func compose(_ body: (inout OutputSpan<UInt8>) -> Void) -> UnsafeRawBufferPointer {
+  mutating func compose(_ body: (inout OutputSpan<UInt8>) -> Void) -> UnsafeRawBufferPointer {
     unsafe write(into: head, body)
   }
 }

@@ -51,7 +51,7 @@ extension Desk {
     if request.pathIsLiteral, unsafe !raw.isEmpty {
       // Most paths are what they seem, and known: no decoding, no copy. One with dot segments or double
       // slashes is never known by that name.
-      let name = unsafe UnsafeRawBufferPointer(rebasing: raw.dropFirst())
+      let name = unsafe UnsafeRawBufferPointer(rebasing: raw[1...])
       if let file = unsafe files.find(name, now: milliseconds) { return .file(file) }
     }
     var outcome = RequestPath.Outcome.path
@@ -81,7 +81,7 @@ extension Desk {
   // MARK: Replies with a file
 
   /// The whole file, with the head that was made when it was asked for first.
-  private func readyReply(_ file: FileReference) -> Reply {
+  private mutating func readyReply(_ file: FileReference) -> Reply {
     if file.file.headDate != wallSeconds { renewHead(of: file) }
     if file.file.isInMemory { return unsafe Reply(bytes: file.file.headAndContent) }
     return unsafe Reply(
@@ -90,12 +90,11 @@ extension Desk {
 
   /// Makes the ready head, or sets its date in place: nobody else reads it, what a socket would not take at
   /// once was copied.
-  private func renewHead(of file: FileReference) {
+  private mutating func renewHead(of file: FileReference) {
     let date = HTTPDate(secondsSinceEpoch: wallSeconds)
     if unsafe file.file.head.isEmpty {
-      let head = unsafe compose { out in
-        responseHead(of: file.file, .ok).append(to: &out, date: date)
-      }
+      let made = responseHead(of: file.file, .ok)
+      let head = unsafe compose { made.append(to: &$0, date: date) }
       unsafe file.file.setHead(head)
     } else {
       let offset = ResponseHead.dateOffset(.ok)
@@ -106,7 +105,7 @@ extension Desk {
     file.file.headDate = wallSeconds
   }
 
-  private func validators(of file: borrowing OpenFile) -> Validators {
+  private mutating func validators(of file: borrowing OpenFile) -> Validators {
     Validators(
       etag: EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size),
       modified: lastModified(of: file),
@@ -114,13 +113,13 @@ extension Desk {
   }
 
   /// Rounded down to the second; never later than now: RFC 9110 §8.8.2.1.
-  private func lastModified(of file: borrowing OpenFile) -> HTTPDate {
+  private mutating func lastModified(of file: borrowing OpenFile) -> HTTPDate {
     let seconds = file.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
     let floor = seconds.quotient - (seconds.remainder < 0 ? 1 : 0)
     return HTTPDate(secondsSinceEpoch: min(floor, wallSeconds))
   }
 
-  private func responseHead(of file: borrowing OpenFile, _ status: Status) -> ResponseHead {
+  private mutating func responseHead(of file: borrowing OpenFile, _ status: Status) -> ResponseHead {
     var head = ResponseHead(status)
     head.etag = EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size)
     head.lastModified = lastModified(of: file)
@@ -132,7 +131,7 @@ extension Desk {
   }
 
   /// A file, or a part of it, or the news that the client has it already: RFC 9110 §13.2.2 and §14.2.
-  private func reply(
+  private mutating func reply(
     with file: FileReference, to request: RequestHead, _ bytes: UnsafeRawBufferPointer
   ) -> Reply {
     let fields = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.fields.range])
@@ -178,7 +177,7 @@ extension Desk {
   }
 
   /// Encodes a head for the client and the connection that it is for.
-  private func finish(
+  private mutating func finish(
     _ head: consuming ResponseHead, _ request: RequestHead, location: UnsafeRawBufferPointer? = nil,
     text: StaticString = ""
   ) -> Reply {
@@ -203,7 +202,7 @@ extension Desk {
   // MARK: Replies without a file
 
   /// A status with a line of text that says it, for people.
-  private func reply(_ status: Status, to request: RequestHead) -> Reply {
+  private mutating func reply(_ status: Status, to request: RequestHead) -> Reply {
     var head = ResponseHead(status)
     guard status != .noContent else { return unsafe finish(head, request) }
     head.contentType = "text/plain; charset=utf-8"
@@ -211,7 +210,7 @@ extension Desk {
     return unsafe finish(head, request, text: status.line)
   }
 
-  private func rangeNotSatisfiable(size: Int64, to request: RequestHead) -> Reply {
+  private mutating func rangeNotSatisfiable(size: Int64, to request: RequestHead) -> Reply {
     var head = ResponseHead(.rangeNotSatisfiable)
     head.wholeSize = size
     head.contentType = "text/plain; charset=utf-8"
@@ -221,7 +220,7 @@ extension Desk {
 
   /// To the folder's own name, which ends with a slash. Made from the decoded path, whose slashes are single:
   /// a Location that begins with two would lead to another host.
-  private func redirect(to request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Reply {
+  private mutating func redirect(to request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Reply {
     let query = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.query.range])
     let location = unsafe write(into: staging) { out in
       out.append("/")
@@ -236,13 +235,14 @@ extension Desk {
   }
 
   /// The answer to what is no request that we can take; the connection ends with it.
-  func rejection(_ status: Status) -> Reply {
+  mutating func rejection(_ status: Status) -> Reply {
     var head = ResponseHead(status)
     head.connection = .closes
     head.contentType = "text/plain; charset=utf-8"
     head.contentLength = Int64(status.line.utf8CodeUnitCount)
+    let date = HTTPDate(secondsSinceEpoch: wallSeconds)
     let bytes = unsafe compose { out in
-      head.append(to: &out, date: HTTPDate(secondsSinceEpoch: wallSeconds))
+      head.append(to: &out, date: date)
       out.append(status.line)
     }
     return unsafe Reply(bytes: bytes, keepsAlive: false)

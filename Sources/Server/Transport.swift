@@ -25,16 +25,20 @@ enum Transport {
 extension Connection {
   /// Begins to send a reply. When this returns, nothing refers to the reply's bytes any more.
   mutating func transmit(_ reply: Reply, _ desk: inout Desk) -> Step {
-    let rest = reply.fileCount > 0 ? reply.file : nil
-    if let rest {
+    phase = .sending
+    if reply.fileCount > 0, let rest = reply.file {
       desk.files.retain(rest)
       file = rest
       fileOffset = reply.fileOffset
       fileRest = reply.fileCount
     }
-    phase = .sending
-    if transport == .userTLS { return transmitEncrypted(reply, &desk) }
-    return unsafe send(reply.bytes, reply.content, more: rest != nil, &desk)
+    let step =
+      transport == .userTLS
+      ? transmitEncrypted(reply, &desk)
+      : unsafe send(reply.bytes, reply.content, more: file != nil, &desk)
+    // Most responses are small and go out whole.
+    guard file == nil, unsent.isEmpty, case .onward = step else { return step }
+    return responseIsSent(&desk)
   }
 
   /// Goes on where the socket was full, or where others had their turn.
@@ -47,7 +51,7 @@ extension Connection {
       return responseIsSent(&desk)
     }
     if desk.turnIsUsedUp {
-      pushBackDeadline(desk)
+      pushBackDeadline(&desk)
       return .stop(.again)
     }
     return transport == .userTLS ? sendEncryptedFile(file, &desk) : sendFile(file, &desk)
@@ -61,21 +65,16 @@ extension Connection {
       unsent.removeFirst(count)
       if unsent.isEmpty { unsent = OwnedBytes() }
       return .onward
-    case .wouldBlock, .ended: return waitForRoom(desk)
+    case .wouldBlock, .ended: return waitForRoom(&desk)
     case .failed: return broken(&desk)
     }
   }
 
   /// The socket is full. The client's time begins anew if it has taken anything.
-  private mutating func waitForRoom(_ desk: borrowing Desk) -> Step {
-    if desk.hasSent || !isWaitingForRoom { pushBackDeadline(desk) }
+  private mutating func waitForRoom(_ desk: inout Desk) -> Step {
+    if desk.hasSent || !isWaitingForRoom { pushBackDeadline(&desk) }
     isWaitingForRoom = true
     return .stop(.wait)
-  }
-
-  private mutating func broken(_ desk: inout Desk) -> Step {
-    desk.metrics.broken += 1
-    return .stop(.close)
   }
 
   private mutating func truncated(_ desk: inout Desk) -> Step {
@@ -129,7 +128,7 @@ extension Connection {
       fileOffset += Int64(count)
       fileRest -= Int64(count)
       return .onward
-    case .wouldBlock: return waitForRoom(desk)
+    case .wouldBlock: return waitForRoom(&desk)
     case .ended: return truncated(&desk)
     case .failed(let error):
       // The socket's errors; all others are the file's.

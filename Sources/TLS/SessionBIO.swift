@@ -1,3 +1,4 @@
+internal import CLinux
 internal import COpenSSL
 internal import Glibc
 
@@ -87,7 +88,7 @@ enum SessionBIO {
   {
     unsafe COpenSSL_BIO_clear_retry_flags(bio)
     let state = unsafe state(of: bio)
-    let received = unsafe recv(state.pointee.descriptor, bytes, Int(count), 0)
+    let received = unsafe CLinux_recv(state.pointee.descriptor, bytes, Int(count), 0)
     unsafe state.pointee.socketIsDrained = received < Int(count)
     if received == 0 { unsafe state.pointee.peerEnded = true }
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }

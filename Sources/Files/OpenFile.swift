@@ -27,12 +27,13 @@ public struct OpenFile: ~Copyable {
   var isCached = true
 
   /// Head room, then the content if it is in memory.
-  private let memory: UnsafeMutableRawBufferPointer
-  private var headCount = 0
+  @usableFromInline let memory: UnsafeMutableRawBufferPointer
+  @usableFromInline var headCount = 0
   /// What the date in the head says, in seconds since 1970; the owner of the head keeps it.
   public var headDate: Int64 = .min
 
   /// The longest head, in bytes.
+  @inlinable
   public static var headRoom: Int { 512 }
 
   /// Takes over `descriptor` (-1 if the content is in `memory`), `memory` (head room, then content or nothing)
@@ -80,16 +81,19 @@ public struct OpenFile: ~Copyable {
   public var isInMemory: Bool { descriptor < 0 }
 
   /// The ready head; empty until there is one.
+  @inlinable
   public var head: UnsafeMutableRawBufferPointer {
     unsafe UnsafeMutableRawBufferPointer(rebasing: memory[Self.headRoom - headCount..<Self.headRoom])
   }
 
   /// The content, where it is in memory.
+  @inlinable
   public var content: UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(rebasing: memory[Self.headRoom...])
   }
 
   /// The ready head and the content behind it, in one piece.
+  @inlinable
   public var headAndContent: UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(rebasing: memory[(Self.headRoom - headCount)...])
   }
@@ -105,7 +109,7 @@ public struct OpenFile: ~Copyable {
 /// A file in a worker's hands. Valid until the worker lets the cache work again, unless it is retained.
 @safe
 public struct FileReference {
-  let pointer: UnsafeMutablePointer<OpenFile>
+  @usableFromInline let pointer: UnsafeMutablePointer<OpenFile>
 
   init(_ pointer: UnsafeMutablePointer<OpenFile>) {
     unsafe self.pointer = unsafe pointer
@@ -113,7 +117,7 @@ public struct FileReference {
 
   /// The file, in place.
   public var file: OpenFile {
-    unsafeAddress { unsafe UnsafePointer(pointer) }
-    nonmutating unsafeMutableAddress { unsafe pointer }
+    @inlinable unsafeAddress { unsafe UnsafePointer(pointer) }
+    @inlinable nonmutating unsafeMutableAddress { unsafe pointer }
   }
 }

@@ -17,14 +17,22 @@ public struct TimerWheel: ~Copyable {
   private static var none: UInt32 { 0 }
 
   /// Links hold slot + 1, so that zeroed memory means "not armed" and untouched slots cost no page.
-  private struct Links {
-    var next: UInt32
-    var previous: UInt32
-    var tick: UInt32
-    var isArmed: Bool
+  @usableFromInline
+  struct Links {
+    @usableFromInline var next: UInt32
+    @usableFromInline var previous: UInt32
+    @usableFromInline var tick: UInt32
+    @usableFromInline var isArmed: Bool
+
+    init(next: UInt32, previous: UInt32, tick: UInt32, isArmed: Bool) {
+      self.next = next
+      self.previous = previous
+      self.tick = tick
+      self.isArmed = isArmed
+    }
   }
 
-  private let links: UnsafeMutablePointer<Links>
+  @usableFromInline let links: UnsafeMutablePointer<Links>
   private let heads: UnsafeMutablePointer<UInt32>
   /// All ticks up to and with this one have passed.
   private var passed: UInt32
@@ -54,12 +62,17 @@ public struct TimerWheel: ~Copyable {
   }
 
   /// Makes sure that the slot's timer goes off at `tick` or before: arms it, or moves it if it is later.
+  @inlinable
   public mutating func tighten(_ slot: Int, to tick: UInt32) {
+    // Nearly always: the deadline was pushed back.
+    if unsafe links[slot].isArmed && links[slot].tick <= tick { return }
+    arm(slot, at: tick)
+  }
+
+  @usableFromInline
+  mutating func arm(_ slot: Int, at tick: UInt32) {
+    disarm(slot)
     let tick = min(max(tick, passed + 1), passed + Self.horizon)
-    if unsafe links[slot].isArmed {
-      guard unsafe tick < links[slot].tick else { return }
-      disarm(slot)
-    }
     let bucket = Int(tick) % Self.buckets
     let first = unsafe heads[bucket]
     unsafe links[slot] = Links(next: first, previous: Self.none, tick: tick, isArmed: true)

@@ -142,10 +142,12 @@ struct Connection: ~Copyable {
 
   // MARK: Steps
 
+  @inline(__always)
   private mutating func proceed(_ desk: inout Desk) -> Verdict {
     conclude(.onward, &desk)
   }
 
+  @inline(__always)
   private mutating func conclude(_ first: Step, _ desk: inout Desk) -> Verdict {
     var step = first
     while true {
@@ -215,8 +217,8 @@ struct Connection: ~Copyable {
         }
       }
       guard mayReceive else { return .stop(.wait) }
-      switch unsafe receive(into: desk.room()) {
-      case .bytes(let count): desk.noteReceived(count)
+      switch receive(&desk) {
+      case .bytes: break
       case .wouldBlock: return .stop(.wait)
       case .ended: return peerHasEnded(&desk)
       case .keyUpdate: return keyUpdateHasCome(&desk)
@@ -307,10 +309,8 @@ struct Connection: ~Copyable {
     }
     self.discard = consume discard
     guard mayReceive else { return .stop(.wait) }
-    switch unsafe receive(into: desk.room()) {
-    case .bytes(let count):
-      desk.noteReceived(count)
-      return .onward
+    switch receive(&desk) {
+    case .bytes: return .onward
     case .wouldBlock: return .stop(.wait)
     case .ended: return peerHasEnded(&desk)
     case .keyUpdate: return keyUpdateHasCome(&desk)
@@ -320,20 +320,15 @@ struct Connection: ~Copyable {
 
   // MARK: Receiving
 
-  private mutating func receive(into room: UnsafeMutableRawBufferPointer) -> Session.ReadProgress {
-    if transport != .plain {
-      let progress = unsafe session.read(into: room)
-      switch progress {
-      case .bytes: mayReceive = peerEnded || session.mayHaveMore
-      case .wouldBlock: mayReceive = false
-      case .ended, .keyUpdate, .failed: break
-      }
-      return progress
-    }
+  /// Receives behind what is there already.
+  private mutating func receive(_ desk: inout Desk) -> Session.ReadProgress {
+    let room = unsafe desk.room()
+    if transport != .plain { return unsafe receiveSecure(into: room, &desk) }
     switch unsafe socket.receive(into: room) {
     case .bytes(let count):
       // A short receive has emptied the socket: epoll(7) tells when there is more.
       mayReceive = peerEnded || count == room.count
+      desk.noteReceived(count)
       return .bytes(count)
     case .wouldBlock:
       mayReceive = false
@@ -341,6 +336,22 @@ struct Connection: ~Copyable {
     case .ended: return .ended
     case .failed: return .failed
     }
+  }
+
+  private mutating func receiveSecure(
+    into room: UnsafeMutableRawBufferPointer, _ desk: inout Desk
+  ) -> Session.ReadProgress {
+    let progress = unsafe session.read(into: room)
+    // Reading may have made an alert. It must leave now: the outbox is the next connection's, too.
+    sendAlert(&desk)
+    switch progress {
+    case .bytes(let count):
+      mayReceive = peerEnded || session.mayHaveMore
+      desk.noteReceived(count)
+    case .wouldBlock: mayReceive = false
+    case .ended, .keyUpdate, .failed: break
+    }
+    return progress
   }
 
   /// The client sends nothing more, and all that it asked for was answered.

@@ -94,6 +94,8 @@ struct Desk: ~Copyable {
   // MARK: A turn
 
   mutating func beginTurn() {
+    // Whatever befell the connection before: nothing of it can reach this one.
+    unsafe outbox.pointee.clear()
     inputStart = 0
     inputEnd = 0
     parsedCount = 0

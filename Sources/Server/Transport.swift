@@ -176,11 +176,24 @@ extension Connection {
     return flushOutbox(&desk)
   }
 
+  /// Sends an alert that reading has made (RFC 8446 §6), if there is one. Whether the peer gets it changes nothing:
+  /// the next read says what has become of the connection.
+  mutating func sendAlert(_ desk: inout Desk) {
+    if unsafe desk.outbox.pointee.count == 0 { return }
+    let alert = unsafe desk.outbox.pointee.bytes
+    if !unsent.isEmpty {
+      unsafe keep(alert, UnsafeRawBufferPointer(start: nil, count: 0), from: 0)
+    } else {
+      _ = unsafe socket.send(alert, more: false)
+    }
+    unsafe desk.outbox.pointee.clear()
+  }
+
   /// Sends what OpenSSL has encrypted, and keeps what the socket does not take.
   mutating func flushOutbox(_ desk: inout Desk) -> Step {
-    let records = unsafe desk.outbox.pointee.bytes
+    if unsafe desk.outbox.pointee.count == 0 { return .onward }
     defer { unsafe desk.outbox.pointee.clear() }
-    return unsafe records.isEmpty ? .onward : send(records, more: false, &desk)
+    return unsafe send(desk.outbox.pointee.bytes, more: false, &desk)
   }
 }
 

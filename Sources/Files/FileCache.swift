@@ -48,8 +48,7 @@ public struct FileCache: ~Copyable {
     let first = Int(truncatingIfNeeded: hash) & (sets - 1) * Self.ways
     for index in first..<first + Self.ways {
       guard let entry = unsafe table[index], unsafe entry.pointee.hash == hash,
-        unsafe entry.pointee.keyCount == path.count,
-        unsafe path.isEmpty || memcmp(entry.pointee.path, path.baseAddress!, path.count) == 0
+        unsafe entry.pointee.keyCount == path.count, unsafe Self.equals(path, entry.pointee.path)
       else { continue }
       unsafe entry.pointee.usedAt = now
       if unsafe now &- entry.pointee.checkedAt < Self.trustMilliseconds { return unsafe FileReference(entry) }
@@ -162,7 +161,30 @@ public struct FileCache: ~Copyable {
     if unsafe entry.pointee.users == 0 && !entry.pointee.isCached { unsafe free(entry) }
   }
 
+  /// Whether as many bytes as `path` has are the same. Paths are short: a call of memcmp costs more than this.
+  @inline(__always)
+  private static func equals(_ path: UnsafeRawBufferPointer, _ other: UnsafePointer<CChar>) -> Bool {
+    let other = unsafe UnsafeRawPointer(other)
+    var index = 0
+    while index + 8 <= path.count {
+      let word = unsafe path.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      if unsafe word != other.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
+      index += 8
+    }
+    if index + 4 <= path.count {
+      let word = unsafe path.loadUnaligned(fromByteOffset: index, as: UInt32.self)
+      if unsafe word != other.loadUnaligned(fromByteOffset: index, as: UInt32.self) { return false }
+      index += 4
+    }
+    while index < path.count {
+      if unsafe path[index] != other.load(fromByteOffset: index, as: UInt8.self) { return false }
+      index += 1
+    }
+    return true
+  }
+
   /// Eight bytes at a time. Needs no secret: flooding one set only evicts that set's files.
+  @inline(__always)
   private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     let multiplier: UInt64 = 0x9E37_79B9_7F4A_7C15
     var hash = UInt64(truncatingIfNeeded: bytes.count) &* multiplier

@@ -43,14 +43,14 @@ public struct Socket: ~Copyable {
   }
 
   /// Receives what has arrived, up to the buffer's size: `recv(2)`.
-  @inlinable
+  @inlinable @inline(__always)
   public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
     unsafe Transfer(CLinux_recv(descriptor, buffer.baseAddress, buffer.count, 0))
   }
 
   /// Sends the front of `bytes`: `send(2)`. With `more`, the kernel holds back the last partial segment or TLS
   /// record, because what follows belongs to it (MSG_MORE).
-  @inlinable
+  @inlinable @inline(__always)
   public func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Transfer {
     let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
     return unsafe Transfer(CLinux_send(descriptor, bytes.baseAddress, bytes.count, flags))
@@ -75,7 +75,7 @@ public struct Socket: ~Copyable {
 
   /// Sends up to `count` bytes of a file from `offset` on, without copying them to user space: `sendfile(2)`.
   /// `.ended` means that the file has no byte there (any more).
-  @inlinable
+  @inlinable @inline(__always)
   public func sendFile(_ file: Int32, offset: Int64, count: Int) -> Transfer {
     var offset = off_t(offset)
     return unsafe Transfer(CLinux_sendfile(descriptor, file, &offset, count))

@@ -46,14 +46,19 @@ extension Desk {
     case failed(Status)
   }
 
+  /// Most paths are what they seem, and known: no decoding, no copy. One with dot segments or double slashes is
+  /// never known by that name.
+  @inline(__always)
   private mutating func find(_ request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Found {
-    let raw = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.path.range])
-    if request.pathIsLiteral, unsafe !raw.isEmpty {
-      // Most paths are what they seem, and known: no decoding, no copy. One with dot segments or double
-      // slashes is never known by that name.
-      let name = unsafe UnsafeRawBufferPointer(rebasing: raw[1...])
-      if let file = unsafe files.find(name, now: milliseconds) { return .file(file) }
+    if request.pathIsLiteral, !request.path.isEmpty {
+      let path = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.path.range].dropFirst())
+      if let file = unsafe files.find(path, now: milliseconds) { return .file(file) }
     }
+    return unsafe load(request, bytes)
+  }
+
+  private mutating func load(_ request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Found {
+    let raw = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.path.range])
     var outcome = RequestPath.Outcome.path
     if unsafe !raw.isEmpty {
       unsafe decodedPath = unsafe write(into: path) { out in
@@ -81,6 +86,7 @@ extension Desk {
   // MARK: Replies with a file
 
   /// The whole file, with the head that was made when it was asked for first.
+  @inline(__always)
   private mutating func readyReply(_ file: FileReference) -> Reply {
     if file.file.headDate != wallSeconds { renewHead(of: file) }
     if file.file.isInMemory { return unsafe Reply(bytes: file.file.headAndContent) }

@@ -85,6 +85,7 @@ extension Connection {
   // MARK: Plain and kernel TLS
 
   /// Sends bytes to the socket as they are, and keeps what it does not take.
+  @inline(__always)
   mutating func send(
     _ bytes: UnsafeRawBufferPointer,
     _ content: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0),

@@ -22,7 +22,7 @@ struct Sluice: ParsableCommand {
       if code == .success { exit(withError: error) }
       let message = message(for: error)
       if !message.isEmpty {
-        let advice = code == .validationFailure ? " (see sluice --help)" : ""
+        let advice = code == .validationFailure ? " (see sluice serve --help)" : ""
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }
       Glibc.exit(code.rawValue)

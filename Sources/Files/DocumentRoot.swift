@@ -68,7 +68,7 @@ public final class DocumentRoot: Sendable {
 
   /// Opens one folder after the other, none of them through a link: what can be done without `openat2`. The path
   /// has no `..`, which would lead out.
-  private func openWithoutLinks(_ path: UnsafePointer<CChar>, _ flags: Int32) -> Int32 {
+  func openWithoutLinks(_ path: UnsafePointer<CChar>, _ flags: Int32) -> Int32 {
     let copy = unsafe strdup(path)
     defer { unsafe free(copy) }
     guard var name = unsafe copy else { return -1 }

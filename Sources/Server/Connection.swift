@@ -283,6 +283,9 @@ struct Connection: ~Copyable {
     desk.useInput(request.count)
     discard = Discard(drain: drain, head: head)
     phase = .discarding
+    // The content has no more time than the head has.
+    if !headHasBegun { deadline = desk.deadline(in: desk.limits.headMilliseconds) }
+    headHasBegun = true
     if request.expectsContinue && desk.receivedCount == 0 {
       return unsafe sendBytes(desk.compose { $0.append("HTTP/1.1 100 Continue\r\n\r\n") }, &desk)
     }

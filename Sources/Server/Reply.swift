@@ -164,20 +164,19 @@ extension Desk {
       }
     }
     var head = responseHead(of: file.file, part == nil ? .ok : .partialContent)
-    let range = part ?? ByteRange(lowerBound: 0, count: size)
+    let (offset, count) = (part?.lowerBound ?? 0, part?.count ?? size)
     head.part = part
     head.wholeSize = size
-    head.contentLength = range.count
+    head.contentLength = count
     var reply = unsafe finish(head, request)
     guard request.method == .get else { return reply }
     if file.file.isInMemory {
-      let start = Int(range.lowerBound)
       unsafe reply.content = unsafe UnsafeRawBufferPointer(
-        rebasing: file.file.content[start..<start + Int(range.count)])
+        rebasing: file.file.content[Int(offset)..<Int(offset + count)])
     } else {
       reply.file = file
-      reply.fileOffset = range.lowerBound
-      reply.fileCount = range.count
+      reply.fileOffset = offset
+      reply.fileCount = count
     }
     return reply
   }

@@ -173,14 +173,13 @@ private struct Crew: ~Copyable {
   /// Waits for a signal, then stops the workers and waits for them. Throws if a worker could not work.
   consuming func work(until signals: borrowing StopSignals, log: Logger) throws(StartError) {
     var isStopping = false
-    while controls.contains(where: { $0.result == nil }) {
+    while !controls.allSatisfy(\.hasEnded) {
+      // One worker less would leave clients of the shared port without an answer.
+      for control in controls where control.hasEnded { _ = try control.metrics() }
       let signal = signals.wait(or: ended.waker)
       if let signal, isStopping {
         log.warning("second signal: ending at once")
         exit(128 + signal)
-      }
-      for control in controls {
-        if case .failure(let error) = control.result { throw StartError("a worker can't work: \(error)") }
       }
       if signal != nil {
         isStopping = true
@@ -189,9 +188,7 @@ private struct Crew: ~Copyable {
       }
     }
     var total = Metrics()
-    for control in controls {
-      if case .success(let metrics) = control.result { total.add(metrics) }
-    }
+    for control in controls { total.add(try control.metrics()) }
     for thread in threads { thread.join() }
     log.info("stopped: \(total)")
   }

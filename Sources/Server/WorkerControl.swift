@@ -24,8 +24,16 @@ final class WorkerControl: Sendable {
     outcome.withLock { $0 = result }
   }
 
-  /// nil while the worker runs.
-  var result: Result<Metrics, Errno>? { outcome.withLock { $0 } }
+  var hasEnded: Bool { outcome.withLock { $0 != nil } }
+
+  /// What a worker that has ended has counted. Throws if it could not work.
+  func metrics() throws(StartError) -> Metrics {
+    switch outcome.withLock({ $0 }) {
+    case .success(let metrics): return metrics
+    case .failure(let error): throw StartError("a worker thread can't work: \(error)")
+    case nil: return Metrics()
+    }
+  }
 }
 
 /// A POSIX thread that runs one closure: `pthread_create(3)`.

@@ -66,13 +66,14 @@ public final class ServerContext: Sendable {
   }
 }
 
-/// ALPN (RFC 7301): `http/1.1`, or a fatal alert for a client that offers other protocols only.
+/// ALPN (RFC 7301): `http/1.1`, else `http/1.0` (which `curl -0` asks for), or a fatal alert for a client that offers
+/// other protocols only.
 private func selectHTTP1(
   _ ssl: OpaquePointer?, _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
   _ selectedLength: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32,
   _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {
-  let protocols: StaticString = "\u{8}http/1.1"
+  let protocols: StaticString = "\u{8}http/1.1\u{8}http/1.0"
   var chosen: UnsafeMutablePointer<UInt8>?
   let status = unsafe SSL_select_next_proto(
     &chosen, selectedLength, protocols.utf8Start, UInt32(protocols.utf8CodeUnitCount), offered, offeredLength)

@@ -26,24 +26,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SMALL = 16 * 1024, TURN = 64 * 1024, EVENTS = 64 };
+enum { SMALL = 16 * 1024, TURN = 64 * 1024, OUT = TURN + SMALL, EVENTS = 64 };
 enum mode { PLAIN, TLS, KTLS };
 
 struct connection {
     int fd;
     SSL *ssl;
-    bool greeted;  // the handshake is done
-    bool sending;  // a response is under way
-    size_t sent;   // bytes of head and body that were handed on
+    bool greeted;                 // the handshake is done
+    bool sending;                 // a response is under way
+    size_t sent;                  // bytes of head and body that were handed on
+    char *out;                    // user TLS: what OpenSSL has written and the socket has not yet taken
+    size_t out_start, out_end;
 };
 
 static enum mode mode = PLAIN;
 static bool close_after_response;
 static SSL_CTX *context;
+static BIO_METHOD *into_memory;
 static int file;
 static const char *body;
 static size_t head_size, size;  // size: head and body
-static char response[1024 + SMALL];
+static char response[1024 + SMALL];  // the head and the first of the body
 
 static void fail(const char *what) {
     perror(what);
@@ -62,7 +65,20 @@ static void open_file(const char *path) {
                                  "Content-Length: %zu\r\n%s\r\n",
                                  length, close_after_response ? "Connection: close\r\n" : "");
     size = head_size + length;
-    if (length <= SMALL) memcpy(response + head_size, body, length);
+    memcpy(response + head_size, body, length < SMALL ? length : SMALL);
+}
+
+static int write_into_memory(BIO *bio, const char *bytes, int count) {
+    struct connection *c = BIO_get_data(bio);
+    if (c->out_end + (size_t)count > OUT) return -1;
+    memcpy(c->out + c->out_end, bytes, (size_t)count);
+    c->out_end += (size_t)count;
+    return count;
+}
+
+static long control_memory(BIO *bio, int command, long number, void *pointer) {
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
 }
 
 static void open_context(const char *certificate, const char *key) {
@@ -76,6 +92,9 @@ static void open_context(const char *certificate, const char *key) {
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE);
     if (mode == KTLS) SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
+    into_memory = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "memory");
+    BIO_meth_set_write(into_memory, write_into_memory);
+    BIO_meth_set_ctrl(into_memory, control_memory);
 }
 
 static int open_listener(uint16_t port) {
@@ -88,7 +107,8 @@ static int open_listener(uint16_t port) {
 }
 
 static void end(struct connection *c) {
-    if (c->ssl) SSL_free(c->ssl);
+    SSL_free(c->ssl);
+    free(c->out);
     close(c->fd);
     free(c);
 }
@@ -103,7 +123,13 @@ static void accept_one(int epoll, int listener) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (mode != PLAIN) {
         if (!(c->ssl = SSL_new(context)) || !SSL_set_fd(c->ssl, fd)) fail("SSL_new");
-        if (mode == TLS) SSL_set0_wbio(c->ssl, BIO_new(BIO_s_mem()));
+        if (mode == TLS) {
+            BIO *memory = BIO_new(into_memory);
+            if (!memory || !(c->out = malloc(OUT))) fail("memory");
+            BIO_set_data(memory, c);
+            BIO_set_init(memory, 1);
+            SSL_set0_wbio(c->ssl, memory);
+        }
     }
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
@@ -111,20 +137,12 @@ static void accept_one(int epoll, int listener) {
 
 // Sends what OpenSSL has written into memory. False: the socket takes no more now, or is broken.
 static bool flush(struct connection *c) {
-    if (mode != TLS) return true;
-    char *bytes;
-    BIO *memory = SSL_get_wbio(c->ssl);
-    long length = BIO_get_mem_data(memory, &bytes);
-    if (length == 0) return true;
-    ssize_t n = send(c->fd, bytes, (size_t)length, MSG_NOSIGNAL);
-    if (n < 0) return false;
-    if (n < length) {
-        // What is left stays in memory: reading from the BIO only moves its start.
-        static char discarded[TURN * 2];
-        BIO_read(memory, discarded, (int)n);
-        return false;
+    if (c->out_start < c->out_end) {
+        ssize_t n = send(c->fd, c->out + c->out_start, c->out_end - c->out_start, MSG_NOSIGNAL);
+        if (n > 0) c->out_start += (size_t)n;
+        if (c->out_start < c->out_end) return false;
     }
-    BIO_reset(memory);
+    c->out_start = c->out_end = 0;
     return true;
 }
 
@@ -149,88 +167,82 @@ static void send_large(struct connection *c) {
 }
 
 static void send_encrypted(struct connection *c) {
-    do {
-        if (!flush(c)) return;
-        const char *from = response + c->sent;
-        size_t left = size - c->sent;
-        if (size > head_size + SMALL) {
-            if (c->sent < head_size) left = head_size - c->sent;
-            else from = body + (c->sent - head_size);
-        }
-        // A record of 16 KiB at a time; several of them to a send.
-        for (size_t written = 0; left > 0 && written < TURN;) {
-            int n = SSL_write(c->ssl, from, left < SMALL ? (int)left : SMALL);
+    while (flush(c) && c->sent < size) {
+        // Records of 16 KiB; TURN bytes to a send.
+        for (size_t turn = 0; turn < TURN && c->sent < size;) {
+            bool first = c->sent < SMALL;  // head and body share the first record
+            const char *from = first ? response + c->sent : body + (c->sent - head_size);
+            size_t end = first ? SMALL : c->sent + SMALL;
+            int n = SSL_write(c->ssl, from, (int)((end < size ? end : size) - c->sent));
             if (n <= 0) fail("SSL_write into memory");
-            from += n, left -= (size_t)n, written += (size_t)n, c->sent += (size_t)n;
-            if (c->sent == head_size) from = body, left = size - head_size;
+            c->sent += (size_t)n;
+            turn += (size_t)n;
         }
-    } while (flush(c) && c->sent < size);
+    }
 }
 
-static bool drained(struct connection *c) {
-    char *bytes;
-    return c->sent == size && (mode != TLS || BIO_get_mem_data(SSL_get_wbio(c->ssl), &bytes) == 0);
+enum result { OVER, LATER, NOW };
+
+static enum result result_of(struct connection *c, int returned) {
+    if (returned > 0) return NOW;
+    return SSL_get_error(c->ssl, returned) == SSL_ERROR_WANT_READ ? LATER : OVER;
 }
 
-// False: the connection is over.
-static bool greet(struct connection *c) {
+static enum result greet(struct connection *c) {
     ERR_clear_error();
-    int result = SSL_accept(c->ssl);
+    enum result result = result_of(c, SSL_accept(c->ssl));
     flush(c);
-    if (result != 1) return SSL_get_error(c->ssl, result) == SSL_ERROR_WANT_READ;
+    if (result != NOW) return result;
     if (mode == KTLS && !BIO_get_ktls_send(SSL_get_wbio(c->ssl))) {
         fputs("floor: this kernel did not take the keys\n", stderr);
         exit(1);
     }
-    return c->greeted = true;
+    c->greeted = true;
+    return NOW;
 }
 
-// 1: a request is here, 0: not yet, -1: the connection is over.
-static int receive(struct connection *c) {
+static enum result receive(struct connection *c) {
     static char request[SMALL];
+    enum result result;
     ssize_t n;
     if (mode == PLAIN) {
         n = recv(c->fd, request, sizeof request, 0);
-        if (n < 0 && errno == EAGAIN) return 0;
+        result = n > 0 ? NOW : n < 0 && errno == EAGAIN ? LATER : OVER;
     } else {
         ERR_clear_error();
         n = SSL_read(c->ssl, request, sizeof request);
-        if (n <= 0 && SSL_get_error(c->ssl, (int)n) == SSL_ERROR_WANT_READ) return 0;
+        result = result_of(c, (int)n);
     }
-    if (n <= 0) return -1;
-    return memmem(request, (size_t)n, "\r\n\r\n", 4) ? 1 : 0;
+    return result == NOW && !memmem(request, (size_t)n, "\r\n\r\n", 4) ? LATER : result;
 }
 
+static enum result send_response(struct connection *c) {
+    errno = 0;
+    if (mode == TLS) send_encrypted(c);
+    else if (size <= head_size + SMALL) send_small(c);
+    else send_large(c);
+    if (c->sent == size && c->out_start == c->out_end) return NOW;
+    return errno == EAGAIN || errno == 0 ? LATER : OVER;
+}
+
+// Goes on with a connection until it has to wait.
 static void serve(struct connection *c) {
-    if (!c->greeted && (!greet(c) || !c->greeted)) {
-        if (SSL_in_init(c->ssl) && SSL_get_error(c->ssl, -1) == SSL_ERROR_WANT_READ) return;
-        return end(c);
-    }
-    for (;;) {
-        bool resumed = c->sending;
-        if (!c->sending) {
-            int result = receive(c);
-            if (result < 0) return end(c);
-            if (result == 0) return;
-            c->sending = true;
-            c->sent = 0;
-        }
-        errno = 0;
-        if (mode == TLS) send_encrypted(c);
-        else if (size <= head_size + SMALL) send_small(c);
-        else send_large(c);
-        if (!drained(c)) {
-            if (errno != 0 && errno != EAGAIN) end(c);
-            return;
-        }
+    enum result result = c->greeted ? NOW : greet(c);
+    bool waited = c->sending, more = true;
+    while (result == NOW && more) {
+        if (!c->sending && (result = receive(c)) != NOW) break;
+        if (!c->sending) c->sent = 0;
+        c->sending = true;
+        if ((result = send_response(c)) != NOW) break;
         c->sending = false;
         if (close_after_response) {
             if (c->ssl) SSL_shutdown(c->ssl), flush(c);
-            return end(c);
+            result = OVER;
         }
-        // The edge for a request that came while we waited to send is gone, so look for it; else wait for the next.
-        if (!resumed && !(c->ssl && SSL_has_pending(c->ssl))) return;
+        // The edge of a request that came while we waited to send is gone, so look for it. Else wait for the next.
+        more = waited || (c->ssl && SSL_has_pending(c->ssl));
     }
+    if (result == OVER) end(c);
 }
 
 int main(int count, char **arguments) {

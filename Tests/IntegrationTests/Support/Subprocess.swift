@@ -36,50 +36,57 @@ final class Subprocess {
       if theirOutput >= 0 { close(theirOutput) }
     }
 
-    var actions = posix_spawn_file_actions_t()
+    let command = (workingFolder.map { ["env", "-C", $0] } ?? []) + command
+    identifier = try Self.spawn(
+      command, Self.environment(adding: environment), theirInput, theirOutput, folder.path)
+    RunningProcesses.add(identifier)
+  }
+
+  /// Starts a program with these sockets, or /dev/null and files in `folder`, as its standard streams. All that we
+  /// have open ourselves is closed on exec.
+  private static func spawn(
+    _ command: [String], _ environment: [String], _ input: Int32, _ output: Int32, _ folder: String
+  ) throws -> pid_t {
+    var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     let create = O_WRONLY | O_CREAT | O_TRUNC
-    if theirInput >= 0 {
-      unsafe posix_spawn_file_actions_adddup2(&actions, theirInput, STDIN_FILENO)
+    if input >= 0 {
+      unsafe posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
     } else {
       unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
     }
-    if theirOutput >= 0 {
-      unsafe posix_spawn_file_actions_adddup2(&actions, theirOutput, STDOUT_FILENO)
+    if output >= 0 {
+      unsafe posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
     } else {
-      unsafe posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, folder.path + "/stdout", create, 0o600)
+      unsafe posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, folder + "/stdout", create, 0o600)
     }
-    unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, folder.path + "/stderr", create, 0o600)
-    if let workingFolder { unsafe posix_spawn_file_actions_addchdir_np(&actions, workingFolder) }
-    // What other tests have open is not for this one.
-    unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, folder + "/stderr", create, 0o600)
 
+    // Signals as they are by default, whatever the test runner has made of them.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
-    var none = sigset_t()
-    unsafe sigemptyset(&none)
-    var all = sigset_t()
-    unsafe sigfillset(&all)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+    unsafe sigfillset(&signals)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
     var child = pid_t()
     let arguments = unsafe command.map { unsafe strdup($0) } + [nil]
-    let variables = unsafe Self.environment(adding: environment).map { unsafe strdup($0) } + [nil]
+    let variables = unsafe environment.map { unsafe strdup($0) } + [nil]
     defer { unsafe (arguments + variables).forEach { unsafe free($0) } }
     let error = unsafe posix_spawnp(&child, command[0], &actions, &attributes, arguments, variables)
     guard error == 0 else { throw TestFailure("cannot start \(command[0]): error \(error)") }
-    identifier = child
-    RunningProcesses.add(child)
+    return child
   }
 
   deinit {
     if status == nil {
       kill(identifier, SIGKILL)
-      unsafe waitpid(identifier, nil, 0)
+      waitpid(identifier, nil, 0)
       RunningProcesses.remove(identifier)
     }
     endInput()

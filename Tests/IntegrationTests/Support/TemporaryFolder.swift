@@ -19,9 +19,9 @@ final class TemporaryFolder: Sendable {
 
   /// Everything that the tests of this process write is in here.
   private static let top: String = {
-    var name = unsafe "/tmp/sluice-tests.XXXXXX".utf8CString
+    var name = "/tmp/sluice-tests.XXXXXX".utf8CString
     let path = unsafe name.withUnsafeMutableBufferPointer { buffer in
-      unsafe mkdtemp(buffer.baseAddress).map { unsafe String(cString: $0) }
+      unsafe mkdtemp(buffer.baseAddress!).map { unsafe String(cString: $0) }
     }
     atexit { removeTree(TemporaryFolder.top) }
     // For servers that run as somebody else.
@@ -30,10 +30,13 @@ final class TemporaryFolder: Sendable {
   }()
 }
 
-/// Removes a folder with all that is in it.
+/// Removes a folder with all that is in it. By a program of its own, since this runs when the tests have ended, too.
 private func removeTree(_ path: String) {
   guard path.hasPrefix("/tmp/sluice-tests.") else { return }
-  unsafe nftw(path, { path, _, _, _ in unsafe remove(path) }, 16, Int32(FTW_DEPTH.rawValue | FTW_PHYS.rawValue))
+  var child = pid_t()
+  let arguments = unsafe (["rm", "-rf", path] as [String]).map { unsafe strdup($0) } + [nil]
+  defer { unsafe arguments.forEach { unsafe free($0) } }
+  if unsafe posix_spawnp(&child, "rm", nil, nil, arguments, environ) == 0 { waitpid(child, nil, 0) }
 }
 
 /// All bytes of a file; nil if it can't be read.
@@ -58,7 +61,9 @@ func writeFile(_ path: String, _ bytes: [UInt8], mode: mode_t = 0o644) throws {
   defer { close(descriptor) }
   var done = 0
   while done < bytes.count {
-    let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress! + done, $0.count - done) }
+    let count = unsafe bytes.withUnsafeBytes {
+      unsafe write(descriptor, $0.baseAddress! + done, $0.count - done)
+    }
     guard count > 0 else { throw TestFailure("cannot write all of \(path)") }
     done += count
   }

@@ -1,0 +1,100 @@
+import Glibc
+import Testing
+
+/// Proof that it is the kernel that encrypts: its own counters, and what strace sees.
+@Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
+struct KernelTLSProofTests {
+  /// Run before a server, gives it a network of its own, whose counters nobody else moves.
+  private static let ownNetwork =
+    TestMachine.isRoot && TestMachine.has("unshare") && TestMachine.has("nsenter") && TestMachine.has("ip")
+    ? ["unshare", "-n", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""] : []
+
+  private func serve(_ mode: String) throws -> SluiceProcess {
+    try SluiceProcess(
+      TemporarySite.common().path, .both(TestCertificates.ecdsa), flags: ["--ktls", mode], prefix: Self.ownNetwork)
+  }
+
+  /// A counter of /proc/net/tls_stat, of the server's network.
+  private func counter(_ name: String, _ sluice: SluiceProcess) throws -> Int {
+    let file = readFile("/proc/\(sluice.process.identifier)/net/tls_stat") ?? []
+    for line in String(decoding: file, as: UTF8.self).split(separator: "\n") {
+      let words = line.split { $0 == " " || $0 == "\t" }
+      if words.count == 2, words[0] == name, let value = Int(words[1]) { return value }
+    }
+    throw TestFailure("no \(name) in tls_stat")
+  }
+
+  /// Makes two connections with every version and cipher, in the server's network; how many that is.
+  private func connect(to sluice: SluiceProcess) throws -> Int {
+    let enter = Self.ownNetwork.isEmpty ? [] : ["nsenter", "-t", "\(sluice.process.identifier)", "-n"]
+    let url = try sluice.url("https")
+    for secure in Curl.Secure.all {
+      let arguments = try Curl.trusting(TestCertificates.ecdsa) + secure.curlFlags + [
+        "-H", "Connection: close", "\(url)/hello.txt", "\(url)/hello.txt",
+      ]
+      let result = try Curl.run(arguments, prefix: enter)
+      #expect(result.output == "hello\nhello\n", "\(secure): \(result.errorOutput)")
+    }
+    return 2 * Curl.Secure.all.count
+  }
+
+  @Test(arguments: ["require", "auto"]) func kernelCountsEveryConnection(mode: String) throws {
+    let sluice = try serve(mode)
+    #expect(sluice.listening.contains { $0.hasSuffix(" tls=1.2,1.3 ktls=on") }, "\(sluice.listening)")
+    let before = try counter("TlsTxSw", sluice)
+    let count = try connect(to: sluice)
+    #expect(try counter("TlsTxSw", sluice) - before == count)
+    #expect(try counter("TlsDecryptError", sluice) == 0)
+    try waitUntil("the kernel has let go of all of them") { try counter("TlsCurrTxSw", sluice) == 0 }
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["kernel_tls"] == count && metrics["user_tls"] == 0, "\(metrics)")
+  }
+
+  @Test func kernelCountsNothingWhenItIsOff() throws {
+    let sluice = try serve("off")
+    let before = try counter("TlsTxSw", sluice)
+    let count = try connect(to: sluice)
+    #expect(try counter("TlsTxSw", sluice) == before)
+    #expect(try sluice.stopForMetrics()["user_tls"] == count)
+  }
+
+  /// The system calls that a server makes while a client gets a file.
+  private func trace(_ transport: Transfer.Transport, _ name: String) throws -> [Substring] {
+    let folder = try TemporarySite()
+    let sluice = try transport.serve(TemporarySite.common().path)
+    let tracer = try Subprocess([
+      "strace", "-f", "-y", "-o", "\(folder.path)/trace", "-e",
+      "trace=sendfile,splice,read,pread64,readv,preadv,mmap,sendto,sendmsg,write,writev", "-p",
+      "\(sluice.process.identifier)",
+    ])
+    try waitUntil("strace is attached") { tracer.errorOutput.contains("attached") || tracer.exitStatus != nil }
+    let arguments = try transport.flags() + ["-o", "/dev/null", transport.url(sluice) + "/" + name]
+    #expect(try Curl.run(arguments).exitStatus == 0)
+    tracer.signal(SIGINT)
+    try tracer.wait()
+    let text = String(decoding: readFile("\(folder.path)/trace") ?? [], as: UTF8.self)
+    return text.split(separator: "\n").filter { $0.contains(name) }
+  }
+
+  @Test(
+    .enabled(if: TestMachine.has("strace"), "strace is missing: apt-get install strace"),
+    arguments: [Transfer.Transport.plain, .kernelTLS])
+  func fileLeavesBySendfileAndIsNeverRead(transport: Transfer.Transport) throws {
+    let size = 1 << 20 + 1
+    let calls = try trace(transport, "\(size).bin")
+    #expect(!calls.isEmpty)
+    #expect(calls.allSatisfy { $0.contains("sendfile(") || $0.contains("sendfile resumed") }, "\(calls)")
+    let sent = calls.compactMap { call in call.firstMatch(of: /= (\d+)$/).flatMap { Int($0.output.1) } }
+    #expect(sent.reduce(0, +) == size, "\(calls)")
+    // To the socket, from the file.
+    #expect(calls.contains { $0.contains(/sendfile\(\d+<(socket|TCP)[^>]*>+, \d+<[^>]*\.bin>/) }, "\(calls)")
+  }
+
+  /// The same look at user TLS shows that it would be seen.
+  @Test(.enabled(if: TestMachine.has("strace"), "strace is missing: apt-get install strace"))
+  func userTLSReadsTheFile() throws {
+    let calls = try trace(.userTLS, "\(1 << 20 + 1).bin")
+    #expect(!calls.isEmpty)
+    #expect(calls.allSatisfy { $0.contains("pread64(") }, "\(calls)")
+  }
+}

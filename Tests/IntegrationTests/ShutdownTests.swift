@@ -1,0 +1,77 @@
+import Glibc
+import Testing
+
+/// SIGTERM and SIGINT: what is being sent is finished, nothing new is begun, and a second signal ends it at once.
+@Suite struct ShutdownTests {
+  private func site() throws -> String { try TemporarySite.common().path }
+
+  @Test(arguments: [SIGTERM, SIGINT]) func idleServerEndsAtOnce(number: Int32) throws {
+    let sluice = try SluiceProcess(site(), .both(TestCertificates.ecdsa), flags: ["--workers", "2"])
+    let start = now()
+    sluice.signal(number)
+    #expect(try sluice.process.wait() == 0)
+    #expect(now() - start < 3)
+    #expect(throws: RawConnection.Refused.refused) { _ = try sluice.connect() }
+  }
+
+  @Test(arguments: Transfer.Transport.everywhere) func downloadIsFinished(transport: Transfer.Transport)
+    throws
+  {
+    try transport.expectDownloadIsFinished()
+  }
+
+  @Test func keptAliveConnectionsAreClosed() throws {
+    let sluice = try SluiceProcess(site())
+    let connections = try (0..<5).map { _ in try sluice.connect() }
+    for connection in connections {
+      try connection.get("/hello.txt")
+      #expect(try connection.response().status == 200)
+    }
+    sluice.signal(SIGTERM)
+    for connection in connections {
+      let rest = try connection.rest()
+      #expect(rest.bytes.isEmpty && rest.end == .closed)
+      connection.endSending()
+    }
+    let start = now()
+    #expect(try sluice.process.wait() == 0)
+    #expect(now() - start < 10)
+  }
+
+  @Test func pipelinedRequestsBehindTheCurrentOneAreNotBegun() throws {
+    let sluice = try SluiceProcess(site())
+    let connection = try sluice.connect(receiveBuffer: 8192)
+    try connection.get("/big.bin")
+    try connection.get("/hello.txt")
+    _ = try connection.bytes(100)
+    sluice.signal(SIGTERM)
+    try waitUntil("sluice is stopping") { sluice.process.errorOutput.contains("stopping") }
+    let rest = try connection.rest()
+    #expect(rest.end == .closed)
+    #expect(rest.bytes.count >= TemporarySite.bigSize - 100)
+    #expect(rest.bytes.count < TemporarySite.bigSize + 1000)
+    connection.endSending()
+    #expect(try sluice.process.wait() == 0)
+  }
+
+  @Test func secondSignalEndsAtOnce() throws {
+    let sluice = try SluiceProcess(site())
+    let connection = try sluice.connect(receiveBuffer: 8192)
+    try connection.get("/big.bin")
+    _ = try connection.bytes(100)
+    sluice.signal(SIGTERM)
+    try waitUntil("sluice is stopping") { sluice.process.errorOutput.contains("stopping") }
+    let start = now()
+    sluice.signal(SIGINT)
+    #expect(try sluice.process.wait() != 0)
+    #expect(now() - start < 3)
+  }
+
+  @Test func brokenPipesDoNotEndIt() throws {
+    let sluice = try SluiceProcess(site())
+    sluice.process.signal(SIGPIPE)
+    sluice.process.signal(SIGPIPE)
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt").text == "hello\n")
+    #expect(try sluice.stop() == 0)
+  }
+}

@@ -1,0 +1,148 @@
+import Glibc
+import Testing
+
+/// What sluice refuses to start with: one line on standard error that says what to do, exit status 64 for usage and
+/// 1 for all else, and nothing on standard output.
+@Suite struct StartErrorTests {
+  private func expect(
+    _ status: Int32, _ arguments: [String], naming words: String..., prefix: [String] = [],
+    location: SourceLocation = #_sourceLocation
+  ) throws {
+    let result = try SluiceProcess.run(arguments, prefix: prefix)
+    #expect(result.exitStatus == status, "\(result.text)", sourceLocation: location)
+    #expect(result.output.isEmpty, sourceLocation: location)
+    let lines = result.errorOutput.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.count == 2 && lines[1].isEmpty, "\(result.errorOutput)", sourceLocation: location)
+    #expect(result.errorOutput.hasPrefix("sluice: "), "\(result.errorOutput)", sourceLocation: location)
+    for word in words {
+      #expect(result.errorOutput.contains(word), "\(word): \(result.errorOutput)", sourceLocation: location)
+    }
+  }
+
+  private func site() throws -> String { try TemporarySite.common().path }
+
+  @Test func wrongPort() throws {
+    for port in ["http", "65536", "-1", "", "80.0", "99999999999999999999"] {
+      try expect(64, [site(), "--port=\(port)"], naming: "--port")
+      try expect(64, [site(), "--tls-port=\(port)"], naming: "--tls-port")
+    }
+  }
+
+  @Test func unknownFlagAndTooManyArguments() throws {
+    try expect(64, [site(), "--frobnicate"], naming: "--frobnicate")
+    try expect(64, [site(), site()], naming: try site())
+    try expect(64, [site(), "--port"], naming: "--port")
+  }
+
+  @Test func wrongValues() throws {
+    for workers in ["0", "-3", "many", "100000"] {
+      try expect(64, [site(), "--workers=\(workers)"], naming: "--workers")
+    }
+    try expect(64, [site(), "--ktls", "maybe"], naming: "--ktls")
+    try expect(64, [site(), "--log-level", "loud"], naming: "--log-level")
+  }
+
+  @Test func certificateWithoutKeyAndKeyWithoutCertificate() throws {
+    let pair = try TestCertificates.ecdsa
+    try expect(64, [site(), "--cert", pair.certificate], naming: "--cert", "--key")
+    try expect(64, [site(), "--key", pair.key], naming: "--cert", "--key")
+  }
+
+  @Test func contradictions() throws {
+    let flags = try TestCertificates.ecdsa.flags
+    try expect(64, [site(), "--plaintext", "--tls-only"] + flags, naming: "--plaintext", "--tls-only")
+    try expect(64, [site(), "--tls-only"], naming: "--tls-only", "--cert")
+    try expect(64, [site(), "--ktls", "require"], naming: "--ktls", "--cert")
+  }
+
+  @Test func root() throws {
+    try expect(1, ["/no/such/folder", "--port", "0"], naming: "/no/such/folder")
+    let file = try site() + "/hello.txt"
+    try expect(1, [file, "--port", "0"], naming: file)
+  }
+
+  @Test func portInUse() throws {
+    let other = try SluiceProcess(site())
+    let port = String(try other.plainPort)
+    for workers in ["1", "2"] {
+      try expect(1, [site(), "--port", port, "--workers", workers], naming: "127.0.0.1:\(port)")
+    }
+    let flags = try TestCertificates.ecdsa.flags + ["--ktls", "off"]
+    try expect(1, [site(), "--port", "0", "--tls-port", port] + flags, naming: "127.0.0.1:\(port)")
+    #expect(try Curl.get(other.url("http") + "/hello.txt").status == 200)
+  }
+
+  @Test func host() throws {
+    try expect(1, [site(), "--port", "0", "--host", "no.such.host.invalid"], naming: "no.such.host.invalid")
+    // TEST-NET-1: nobody has it.
+    try expect(1, [site(), "--port", "0", "--host", "192.0.2.1"], naming: "192.0.2.1")
+  }
+
+  private func certificate(_ certificate: String, key: String) throws -> [String] {
+    [try site(), "--port", "0", "--tls-port", "0", "--cert", certificate, "--key", key, "--ktls", "off"]
+  }
+
+  @Test func missingFiles() throws {
+    let pair = try TestCertificates.ecdsa
+    try expect(1, certificate("/no/such.pem", key: pair.key), naming: "/no/such.pem")
+    try expect(1, certificate(pair.certificate, key: "/no/such.key"), naming: "/no/such.key")
+    try expect(1, certificate(site(), key: pair.key), naming: try site())
+    try expect(1, certificate(pair.certificate, key: site()), naming: try site())
+  }
+
+  @Test func keyThatDoesNotFit() throws {
+    let all = try TestCertificates.shared.get()
+    try expect(1, certificate(all.ecdsa.certificate, key: all.rsa.key), naming: all.rsa.key)
+    let other = try TemporarySite()
+    let key = other.path + "/other.key"
+    try Shell.require([
+      "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key,
+    ])
+    try expect(1, certificate(all.ecdsa.certificate, key: key), naming: key)
+  }
+
+  @Test func expiredCertificate() throws {
+    let expired = try TestCertificates.shared.get().expired
+    try expect(1, certificate(expired.certificate, key: expired.key), naming: expired.certificate, "expired")
+  }
+
+  @Test func encryptedKey() throws {
+    let encrypted = try TestCertificates.shared.get().encrypted
+    try expect(1, certificate(encrypted.certificate, key: encrypted.key), naming: encrypted.key, "encrypted")
+  }
+
+  @Test func filesThatHoldSomethingElse() throws {
+    let pair = try TestCertificates.ecdsa
+    let folder = try TemporarySite()
+    let text = folder.path + "/text.pem"
+    try folder.add("text.pem", "not a certificate\n")
+    try expect(1, certificate(text, key: pair.key), naming: text)
+    try expect(1, certificate(pair.certificate, key: text), naming: text)
+    let empty = folder.path + "/empty.pem"
+    try folder.add("empty.pem", "")
+    try expect(1, certificate(empty, key: pair.key), naming: empty)
+    try expect(1, certificate(pair.certificate, key: empty), naming: empty)
+    // The two the wrong way round.
+    try expect(1, certificate(pair.key, key: pair.certificate), naming: pair.key)
+  }
+
+  @Test(.enabled(if: TestMachine.canBeDeniedFiles, "root may read everything and setpriv is missing"))
+  func unreadableFiles() throws {
+    let pair = try TestCertificates.ecdsa
+    let folder = try TemporarySite()
+    try folder.add("copy.key", readFile(pair.key) ?? [], mode: 0)
+    let key = folder.path + "/copy.key"
+    let prefix = TestMachine.withoutPrivileges
+    try expect(1, certificate(pair.certificate, key: key), naming: key, "Permission denied", prefix: prefix)
+  }
+
+  @Test(
+    .enabled(if: !TestMachine.hasKernelTLS, "this kernel has kernel TLS: there is nothing to refuse"))
+  func requiredKernelTLS() throws {
+    let flags = try TestCertificates.ecdsa.flags
+    try expect(
+      1, [site(), "--port", "0", "--tls-port", "0", "--ktls", "require"] + flags, naming: "--ktls require",
+      "tls",
+      "modprobe")
+  }
+}

@@ -1,0 +1,136 @@
+import CLinux
+import Glibc
+import Testing
+
+/// Stands between s_client and the server, passes everything on, and keeps the TLS records that the server sends.
+///
+/// A record's header is not encrypted (RFC 8446 §5.1): type, version, and the length of what follows.
+struct RecordingProxy {
+  /// A record's header.
+  struct Record: Equatable {
+    let type: UInt8
+    let length: Int
+  }
+
+  /// What the server has sent, from its ServerHello on.
+  let records: [Record]
+  /// The response as s_client has decrypted it.
+  let plaintext: [UInt8]
+  /// By how many bytes encryption makes a record longer: nonce, tag, type.
+  let overhead: Int
+
+  /// Has s_client ask for a file and records what comes until the server closes.
+  static func record(_ port: UInt16, path: String, _ version: String, _ flags: [String] = []) throws
+    -> RecordingProxy
+  {
+    let listener = try Listener()
+    let pair = try TestCertificates.ecdsa
+    let client = try Subprocess(
+      [
+        "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(listener.port)", "-CAfile",
+        pair.certificate, version,
+      ]
+        + flags, stdin: .socket)
+    client.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    let sent = try listener.pass(to: port)
+    try client.wait()
+    // AEAD in TLS 1.2: 8 bytes of nonce (not with ChaCha20) and 16 of tag; in 1.3: 16 of tag and one of type.
+    let isChaCha = flags.contains { $0.contains("CHACHA20") }
+    return RecordingProxy(
+      records: try parse(sent), plaintext: client.outputBytes,
+      overhead: version == "-tls1_3" ? 17 : isChaCha ? 16 : 24)
+  }
+
+  private static func parse(_ bytes: [UInt8]) throws -> [Record] {
+    var records: [Record] = []
+    var index = 0
+    while index < bytes.count {
+      guard index + 5 <= bytes.count else { throw TestFailure("half a record header") }
+      let length = Int(bytes[index + 3]) << 8 | Int(bytes[index + 4])
+      records.append(Record(type: bytes[index], length: length))
+      index += 5 + length
+    }
+    guard index == bytes.count else { throw TestFailure("half a record") }
+    return records
+  }
+
+  /// The plaintext lengths of the records that carry the response: those at the end, but for close_notify.
+  func responseRecords() throws -> [Int] {
+    var lengths: [Int] = []
+    var rest = plaintext.count
+    for record in records.dropLast().reversed() where rest > 0 {
+      lengths.insert(record.length - overhead, at: 0)
+      rest -= record.length - overhead
+    }
+    guard rest == 0 else { throw TestFailure("\(plaintext.count) bytes do not fill the records \(records)") }
+    return lengths
+  }
+
+  /// Head and body share one record, and close_notify is the last.
+  func expectOneRecord(location: SourceLocation = #_sourceLocation) throws {
+    #expect(try responseRecords() == [plaintext.count], "\(records)", sourceLocation: location)
+    // An alert is two bytes (RFC 8446 §6); its type is hidden in TLS 1.3.
+    #expect(records.last?.length == 2 + overhead, "\(records)", sourceLocation: location)
+  }
+}
+
+/// A listening socket of the proxy, for one connection.
+private final class Listener {
+  private let descriptor: Int32
+  let port: UInt16
+
+  init() throws {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    self.descriptor = descriptor
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isListening = unsafe withUnsafeMutablePointer(to: &address) { address in
+      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        unsafe bind(descriptor, address, length) == 0 && listen(descriptor, 1) == 0
+          && getsockname(descriptor, address, &length) == 0
+      }
+    }
+    port = UInt16(bigEndian: address.sin_port)
+    guard isListening else { throw TestFailure("the proxy can't listen") }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// Accepts one connection, passes everything on both ways until the server closes; what the server has sent.
+  func pass(to server: UInt16) throws -> [UInt8] {
+    try waitForInput(descriptor, patience: Patience.seconds)
+    let client = CLinux_accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+    defer { close(client) }
+    let upstream = try RawConnection(port: server)
+    var sent: [UInt8] = []
+    while true {
+      var polled = [
+        pollfd(fd: client, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: upstream.descriptor, events: Int16(POLLIN), revents: 0),
+      ]
+      guard unsafe poll(&polled, 2, Int32(Patience.seconds * 1000)) > 0 else {
+        throw TestFailure("nothing passes")
+      }
+      if polled[1].revents != 0 {
+        let bytes = receive(upstream.descriptor)
+        if bytes.isEmpty { return sent }
+        sent += bytes
+        _ = unsafe send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+      } else {
+        let bytes = receive(client)
+        if bytes.isEmpty { upstream.endSending() }
+        _ = unsafe send(upstream.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+      }
+    }
+  }
+
+  private func receive(_ descriptor: Int32) -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
+      unsafe count = max(0, recv(descriptor, buffer.baseAddress, buffer.count, 0))
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import Glibc
+
+/// What this machine can do, for tests that need more than every machine has.
+enum TestMachine {
+  static let lacksKernelTLS = "this kernel has no kernel TLS: run through scripts/ktls-lab.sh"
+
+  /// The kernel has its "tls" ULP, loaded or built in.
+  static let hasKernelTLS: Bool = {
+    if unsafe access("/proc/net/tls_stat", F_OK) == 0 { return true }
+    let protocols = readFile("/proc/sys/net/ipv4/tcp_available_ulp") ?? []
+    return String(decoding: protocols, as: UTF8.self).split { $0 == " " || $0 == "\n" }.contains("tls")
+  }()
+
+  static let isRoot = geteuid() == 0
+
+  /// Whether a program is in PATH.
+  static func has(_ program: String) -> Bool {
+    let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
+    return path.split(separator: ":").contains { folder in unsafe access("\(folder)/\(program)", X_OK) == 0 }
+  }
+
+  /// Root may read whatever it likes, unless it gives that right up.
+  static let canBeDeniedFiles = !isRoot || has("setpriv")
+  /// Put before a command so that the modes of files apply to it.
+  static let withoutPrivileges =
+    isRoot
+    ? [
+      "setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps",
+      "-dac_override,-dac_read_search",
+    ] : []
+}

@@ -1,0 +1,127 @@
+import Testing
+
+/// HTTPS where OpenSSL encrypts (`--ktls off`): the same bytes as in plaintext, and an end that can be told from a cut.
+@Suite struct UserTLSTests {
+  private let pair: TestCertificates.Pair
+  private let site: TemporarySite
+  private let sluice: SluiceProcess
+
+  init() throws {
+    pair = try TestCertificates.ecdsa
+    site = try TemporarySite.common()
+    sluice = try SluiceProcess(site.path, .both(pair))
+  }
+
+  @Test(arguments: Curl.Secure.all) func sameBytesAsInPlaintext(secure: Curl.Secure) throws {
+    let folder = try TemporarySite()
+    for size in TemporarySite.sizes {
+      let file = "\(folder.path)/\(size)"
+      let url = try sluice.url("https") + "/\(size).bin"
+      let result = try Curl.run(Curl.trusting(pair) + secure.curlFlags + ["-o", file, url])
+      #expect(result.exitStatus == 0, "\(size): \(result.errorOutput)")
+      #expect(try Transfer.sum(file) == Transfer.sum("\(site.path)/\(size).bin"), "\(size)")
+    }
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["user_tls"] == TemporarySite.sizes.count && metrics["kernel_tls"] == 0)
+  }
+
+  @Test(arguments: Curl.Secure.preferred) func bigFile(secure: Curl.Secure) throws {
+    let folder = try TemporarySite()
+    let file = "\(folder.path)/big"
+    let url = try sluice.url("https") + "/big.bin"
+    #expect(try Curl.run(Curl.trusting(pair) + secure.curlFlags + ["-o", file, url]).exitStatus == 0)
+    #expect(try Transfer.sum(file) == Transfer.sum("\(site.path)/big.bin"))
+  }
+
+  @Test(arguments: ["1.2", "1.3"]) func sameHeadsAsInPlaintext(version: String) throws {
+    for (path, flags) in [
+      ("/hello.txt", []), ("/big.bin", ["-r", "5-10"]), ("/none", []), ("/hello.txt", ["-I"]),
+      ("/1024.bin", ["-r", "2000-"]),
+      ("/hello.txt", ["-X", "OPTIONS"]), ("/hello.txt", ["-X", "DELETE"]),
+    ] as [(String, [String])] {
+      let plain = try Curl.run(["-i"] + flags + [sluice.url("http") + path])
+      let secure = try Curl.run(
+        ["-i"] + Curl.trusting(pair) + ["--tls-max", version] + flags + [sluice.url("https") + path])
+      let dates = /Date: [^\r]*/
+      #expect(
+        plain.output.replacing(dates, with: "") == secure.output.replacing(dates, with: ""),
+        "\(path) \(flags)")
+      #expect(plain.exitStatus == secure.exitStatus)
+    }
+  }
+
+  /// curl announces the ALPN protocol "http/1.0" then.
+  @Test func http10() throws {
+    let result = try Curl.run(["-0"] + Curl.trusting(pair) + [sluice.url("https") + "/hello.txt"])
+    #expect(result.output == "hello\n", "\(result.errorOutput)")
+  }
+
+  @Test(arguments: ["-tls1_2", "-tls1_3"]) func pipelined(version: String) throws {
+    let sizes = (0..<20).map { TemporarySite.sizes[$0 % TemporarySite.sizes.count] }
+    let requests = sizes.map { "GET /\($0).bin HTTP/1.1\r\nHost: localhost\r\n\r\n" }
+    let last = "GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    let result = try SecureClient.exchange(sluice.securePort, requests.joined() + last, [version])
+    let responses = try HTTPResponse.all(in: result.outputBytes)
+    #expect(responses.map(\.body.count) == sizes + [6])
+    #expect(responses.dropLast().allSatisfy { $0.status == 200 && Pattern.matches($0.body) })
+  }
+
+  /// s_client tells close_notify ("closed") from an end without it (an error).
+  @Test(arguments: ["-tls1_2", "-tls1_3"]) func closeNotifyEndsTheConnection(version: String) throws {
+    for path in ["/hello.txt", "/16385.bin", "/1048577.bin"] {
+      let client = try SecureClient.interactive(sluice.securePort, [version])
+      client.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      #expect(try client.wait() == 0, "\(path)")
+      let end = String(decoding: client.outputBytes.suffix(7), as: UTF8.self)
+      #expect(end == "closed\n", "\(path)")
+      #expect(!client.errorOutput.contains("unexpected eof"), "\(path): \(client.errorOutput)")
+    }
+  }
+
+  @Test func closeNotifyAnswersTheClients() throws {
+    // The client closes first: at its prompt, Q sends close_notify.
+    let client = try SecureClient.interactive(sluice.securePort)
+    client.send("Q\n")
+    #expect(try client.wait() == 0)
+    #expect(try Curl.get(sluice.url("https") + "/hello.txt", Curl.trusting(pair)).text == "hello\n")
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["broken"] == 0, "\(metrics)")
+  }
+
+  @Test func maximumFragmentLength() throws {
+    for length in ["512", "1024", "4096"] {
+      let result = try SecureClient.exchange(
+        sluice.securePort, "GET /16385.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        ["-maxfraglen", length])
+      let responses = try HTTPResponse.all(in: result.outputBytes)
+      #expect(responses.count == 1 && responses[0].body == Pattern.bytes(16385), "\(length)")
+    }
+  }
+
+  @Test func keyUpdateIsAnswered() throws {
+    for command in ["K\n", "k\n"] {
+      let client = try SecureClient.interactive(sluice.securePort, ["-tls1_3"])
+      for count in 1...3 {
+        client.send("GET /1.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try waitUntil("the response has come") {
+          client.output.matches(of: /HTTP\/1.1 200 OK/).count == count || client.exitStatus != nil
+        }
+        client.send(command)
+        try waitUntil("s_client has sent a KeyUpdate") {
+          client.errorOutput.matches(of: /KEYUPDATE/).count == count || client.exitStatus != nil
+        }
+      }
+      client.send("GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      #expect(try client.wait() == 0)
+      #expect(client.output.contains("\r\n\r\nhello\n"), "\(command)")
+    }
+    #expect(try sluice.stopForMetrics()["key_updates"] == 0)
+  }
+
+  @Test func oneRecordForASmallResponse() throws {
+    for version in ["-tls1_2", "-tls1_3"] {
+      let recording = try RecordingProxy.record(sluice.securePort, path: "/1024.bin", version)
+      try recording.expectOneRecord()
+    }
+  }
+}

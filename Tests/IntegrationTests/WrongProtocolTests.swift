@@ -1,0 +1,34 @@
+import Testing
+
+/// HTTP sent to the HTTPS port, and TLS sent to the HTTP port.
+@Suite struct WrongProtocolTests {
+  private let sluice: SluiceProcess
+
+  init() throws {
+    sluice = try SluiceProcess(TemporarySite.common().path, .both(TestCertificates.ecdsa))
+  }
+
+  @Test func plaintextToTheSecurePort() throws {
+    let response = try Curl.get("http://127.0.0.1:\(sluice.securePort)/hello.txt")
+    #expect(response.status == 400)
+    #expect(response["Connection"] == "close")
+    for method in ["GET", "HEAD", "POST", "PUT"] {
+      let connection = try RawConnection(port: sluice.securePort)
+      try connection.send("\(method) / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      let rest = try connection.rest()
+      #expect(String(decoding: rest.bytes, as: UTF8.self).hasPrefix("HTTP/1.1 400 "), "\(method)")
+      #expect(rest.end == .closed, "\(method)")
+    }
+    #expect(try sluice.stopForMetrics()["handshakes_failed"] == 5)
+  }
+
+  @Test func secureToThePlaintextPort() throws {
+    #expect(try Curl.run(["-k", "https://127.0.0.1:\(sluice.plainPort)/"]).exitStatus == 35)
+    let connection = try sluice.connect()
+    try connection.send([22, 3, 1, 0, 5, 1, 0, 0, 1, 0])
+    let rest = try connection.rest()
+    #expect(try HTTPResponse.all(in: rest.bytes).map(\.status) == [400])
+    #expect(rest.end == .closed)
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt").text == "hello\n")
+  }
+}

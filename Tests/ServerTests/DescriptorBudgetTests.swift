@@ -1,0 +1,83 @@
+import Glibc
+import Logging
+import Testing
+
+@testable import Server
+
+/// Each lowers the limit of a process, so that it needs one of its own.
+@Suite struct DescriptorBudgetTests {
+  /// The warnings of a `fit` under this limit, and the bounds.
+  static func fit(_ limits: Limits, under descriptors: UInt, workers: Int) -> (Limits, warnings: [String]) {
+    var limit = rlimit(rlim_cur: min(32, descriptors), rlim_max: descriptors)
+    precondition(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+    let messages = Messages()
+    let log = Logger(label: "test") { _ in Recorder(messages: messages) }
+    let fitted = DescriptorBudget.fit(limits, workers: workers, log: log)
+    // It has raised the limit as far as it could.
+    unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    precondition(limit.rlim_cur == descriptors)
+    return (fitted, messages.all)
+  }
+
+  final class Messages: @unchecked Sendable {
+    var all: [String] = []
+  }
+
+  /// Keeps what is logged; all by one thread.
+  struct Recorder: LogHandler {
+    let messages: Messages
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.warning
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { messages.all.append("\(event.level): \(event.message)") }
+  }
+
+  @Test func underAHighLimitNothingIsLowered() async {
+    await #expect(processExitsWith: .success) {
+      let limits = Limits()
+      let needed = UInt((limits.connectionsPerWorker + limits.filesPerWorker) * 2 + 64)
+      let (fitted, warnings) = DescriptorBudgetTests.fit(limits, under: needed, workers: 2)
+      precondition(fitted.connectionsPerWorker == limits.connectionsPerWorker)
+      precondition(fitted.filesPerWorker == limits.filesPerWorker)
+      precondition(warnings.isEmpty)
+    }
+  }
+
+  @Test func underALowLimitBothFitUnderIt() async {
+    await #expect(processExitsWith: .success) {
+      let (fitted, warnings) = DescriptorBudgetTests.fit(Limits(), under: 1_024, workers: 2)
+      precondition((fitted.connectionsPerWorker + fitted.filesPerWorker) * 2 + 64 <= 1_024)
+      // Most of it is for connections.
+      precondition(fitted.connectionsPerWorker >= 300 && fitted.filesPerWorker >= 100)
+      precondition(
+        warnings == [
+          "warning: only \(fitted.connectionsPerWorker) connections a worker, not 8192: "
+            + "the limit on open files is 1024; raise it with ulimit -n"
+        ])
+    }
+  }
+
+  @Test func underAnyLimitThereIsRoomForSome() async {
+    await #expect(processExitsWith: .success) {
+      let (fitted, warnings) = DescriptorBudgetTests.fit(Limits(), under: 65, workers: 8)
+      precondition(fitted.connectionsPerWorker == 8 && fitted.filesPerWorker == 8)
+      precondition(warnings.count == 1)
+    }
+  }
+
+  @Test func boundsThatAreLowerStay() async {
+    await #expect(processExitsWith: .success) {
+      var limits = Limits()
+      limits.connectionsPerWorker = 10
+      limits.filesPerWorker = 9
+      let (fitted, warnings) = DescriptorBudgetTests.fit(limits, under: 1_024, workers: 1)
+      precondition(fitted.connectionsPerWorker == 10 && fitted.filesPerWorker == 9)
+      precondition(warnings.isEmpty)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import Files
+import HTTP
+import Testing
+
+@testable import Server
+
+/// What other bounds, and the sizes of buffers, are made from.
+@Suite struct LimitsTests {
+  static let limits = Limits()
+
+  @Test func everyBoundIsPositive() {
+    let limits = Self.limits
+    let counts = [
+      limits.head.requestLine, limits.head.head, limits.head.fields, limits.connectionsPerWorker,
+      limits.filesPerWorker, limits.fileInMemory, limits.bytesPerTurn, limits.requestsPerTurn,
+      limits.acceptsPerTurn, Int(limits.requestContent),
+    ]
+    for count in counts { #expect(count > 0) }
+    let times = [
+      limits.handshakeMilliseconds, limits.headMilliseconds, limits.idleMilliseconds, limits.sendMilliseconds,
+      limits.lingerMilliseconds, limits.drainMilliseconds,
+    ]
+    for time in times { #expect(time > 0) }
+  }
+
+  @Test func aRequestLineFitsIntoAHead() {
+    #expect(Self.limits.head.requestLine < Self.limits.head.head)
+    // With so many fields as there may be, each the shortest.
+    let fields = Self.limits.head.fields * "a:\r\n".utf8.count
+    #expect(Self.limits.head.requestLine + fields <= Self.limits.head.head)
+  }
+
+  /// RFC 9110 §4.1 asks for 8000 bytes at least.
+  @Test func aRequestLineMayBeAsLongAsRFC9110Asks() {
+    #expect(Self.limits.head.requestLine >= 8_000)
+  }
+
+  @Test func aReadyHeadFitsBeforeAFile() {
+    #expect(ResponseHead.maximumCount <= OpenFile.headRoom)
+  }
+
+  /// One file in memory leaves as one TLS record.
+  @Test func aFileInMemoryIsOneRecord() {
+    #expect(Self.limits.fileInMemory <= 16_384)
+  }
+}

@@ -1,0 +1,17 @@
+/// The same numbers at each run, so that a failure comes again (SplitMix64).
+package struct RepeatableNumbers: RandomNumberGenerator {
+  private var state: UInt64
+
+  /// Numbers that begin with this state are others than those that begin with another.
+  package init(state: UInt64) {
+    self.state = state
+  }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Measures sluice beside the floor (the least that a C loop can do) and, with --peers, beside nginx, lighttpd and h2o:
+# installs what is missing, builds, and writes report.md, report.json and chart.svg.
+#
+# Usage: scripts/bench.sh [--quick] [--peers] [--lab] [--rounds N] [--out DIR]
+#
+#   --quick     about two minutes instead of ten (with --peers: three instead of twenty-five)
+#   --peers     also nginx, lighttpd and h2o from Debian's packages
+#   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one kernel,
+#               to about 2 %, whatever else the machine does. About ten minutes. With --peers: nginx, too
+#   --rounds N  how often every case is measured; the report has the medians (default: 3; --quick 2; --lab 1)
+#   --out DIR   where the report goes (default: bench-report at the top of the repository)
+#
+# Without --lab the figures are times: leave the machine alone meanwhile. Kernel TLS is measured where this kernel has it.
+#
+# Environment:
+#   SLUICE_LAB_TIMEOUT  seconds for the lab (default here: 3600)
+#   SLUICE_CACHE        see lib/packages.sh
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
+
+repo=$(repo_root)
+peers='' lab='' out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
+
+while (($#)); do
+    case $1 in
+    --quick) plan+=(--quick) ;;
+    --peers) peers=yes ;;
+    --lab) lab=yes ;;
+    --rounds)
+        [[ ${2:-} =~ ^[1-9][0-9]?$ ]] || die "--rounds needs a number from 1 to 99"
+        plan+=(--rounds "$2")
+        shift
+        ;;
+    --out)
+        (($# > 1)) || die "--out needs a folder: --out DIR"
+        out=$2
+        shift
+        ;;
+    -h | --help)
+        sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+        exit
+        ;;
+    *) die "unknown argument '$1': see --help" ;;
+    esac
+    shift
+done
+
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# Debian starts a server when it installs it, and again at every boot. We want its program, not the service.
+install_peers() {
+    local policy=/usr/sbin/policy-rc.d
+    local -a wanted=() services=()
+    # Somebody's own nginx may come from another package than ours, so the program counts.
+    PATH=$PATH:/usr/sbin command -v nginx >/dev/null || wanted+=(nginx-light) services+=(nginx)
+    PATH=$PATH:/usr/sbin command -v lighttpd >/dev/null || services+=(lighttpd)
+    command -v h2o >/dev/null || services+=(h2o)
+    wanted+=(lighttpd lighttpd-mod-openssl h2o)
+    [[ -n $(missing_packages "${wanted[@]}") ]] || return 0
+    if [[ ! -e $policy ]]; then
+        # Whatever happens, it must not stay: it keeps every service from being started.
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+        need_packages "${wanted[@]}"
+        as_root rm -f "$policy"
+        trap - EXIT
+    else
+        need_packages "${wanted[@]}"
+    fi
+    ((${#services[@]} == 0)) || ! command -v systemctl >/dev/null ||
+        as_root systemctl disable --quiet "${services[@]}" >/dev/null 2>&1 || true
+}
+
+require_swift
+need_packages wrk gcc libc6-dev libssl-dev openssl pkg-config python3 curl strace valgrind
+# Its counters are shown where the machine has them; the benchmark does without.
+command -v perf >/dev/null || ! apt-cache show linux-perf >/dev/null 2>&1 || need_packages linux-perf
+if [[ $peers ]]; then
+    install_peers
+    plan+=(--peers)
+fi
+
+swift build --package-path "$repo" -c release --product sluice >&2
+tools=$(cache_dir)/bench
+mkdir -p "$tools" "$out"
+out=$(cd "$out" && pwd -P)
+for tool in floor connections; do
+    gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o "$tools/$tool" "$repo/scripts/bench/$tool.c" -lssl -lcrypto
+done
+"$repo/scripts/certs.sh" --out "$tools" >/dev/null 2>&1 || die "scripts/certs.sh failed: run it to see why"
+
+commit=$(git -C "$repo" rev-parse --short HEAD 2>/dev/null || echo unknown)
+[[ -z $(git -C "$repo" status --porcelain -- Sources Package.swift 2>/dev/null) ]] || commit+=' with local changes'
+plan+=(--commit "$commit" --sluice "$repo/.build/release/sluice" --tools "$tools" --out "$out")
+
+# Debian's Python, not another that may be first on PATH: the lab sees this machine's files, slowly.
+rm -f "$out"/report.json "$out"/report.md "$out"/chart.svg
+if [[ $lab ]]; then
+    SLUICE_LAB_FORCE=1 SLUICE_LAB_ICOUNT=1 SLUICE_LAB_OUT=$out SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
+        "$repo/scripts/ktls-lab.sh" /usr/bin/python3 -B "$repo/scripts/bench/bench.py" --lab "${plan[@]}"
+else
+    /usr/bin/python3 -B "$repo/scripts/bench/bench.py" "${plan[@]}"
+fi
+# Its exit status says whether what was measured could be trusted.
+/usr/bin/python3 -B "$repo/scripts/bench/report.py" "$out"

@@ -1,0 +1,83 @@
+"""What is measured: the files, the loads, and how often and how long."""
+
+from dataclasses import dataclass
+
+KiB, MiB = 1024, 1024 * 1024
+
+SIZES = {"1 KiB": KiB, "16 KiB": 16 * KiB, "100 KiB": 100 * KiB, "1 MiB": MiB, "10 MiB": 10 * MiB}
+
+# How the bytes leave. The order is that of the report.
+TRANSPORTS = {"plain": "plaintext", "kernel": "kernel TLS", "user": "user TLS"}
+
+
+@dataclass(frozen=True)
+class Load:
+    """Keep-alive requests by wrk, or new connections: by wrk (plaintext) or connections.c (TLS)."""
+
+    name: str
+    kind: str  # keep-alive, close, full, resumed
+    threads: int
+    connections: int
+
+
+TEN = Load("10 connections", "keep-alive", 1, 10)
+HUNDRED = Load("100 connections", "keep-alive", 4, 100)
+FOUR = Load("4 connections", "keep-alive", 1, 4)
+CLOSE = Load("a new connection for each request", "close", 1, 10)
+FULL = Load("a new connection and a full handshake for each request", "full", 4, 4)
+RESUMED = Load("a new connection and a resumed handshake for each request", "resumed", 4, 4)
+
+
+@dataclass(frozen=True)
+class Case:
+    transport: str
+    size: str
+    load: Load
+
+    def __str__(self):
+        return f"{TRANSPORTS[self.transport]}, {self.size}, {self.load.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    seconds: int  # of each measurement
+    warm_up: int  # seconds before a case's first measurement; 0: the check of the bytes has to do
+    sizes: tuple
+    keep_alive: tuple  # the cases with wrk and keep-alive
+    new_connections: bool
+    counts: tuple  # the loads for which system calls and hardware counters are counted
+    probes: bool  # idle connections and instructions
+    long_probes: bool  # 10,000 idle connections, two workers
+
+    @property
+    def cases(self):
+        new = []
+        if self.new_connections:
+            new = [Case("plain", "1 KiB", CLOSE)]
+            new += [Case(t, "1 KiB", load) for t in ("kernel", "user") for load in (FULL, RESUMED)]
+        return list(self.keep_alive) + new
+
+    def seconds_of(self, case):
+        # In the lab a second holds only some hundred requests of 1 MiB.
+        if case.load is FOUR and case.size == "1 MiB":
+            return self.seconds * 3
+        # wrk counts its first requests, too, which wait for all the others' handshakes: in a second or three these are
+        # more than one in a hundred, and p99 would tell of nothing else.
+        if case.load is HUNDRED and case.size == "1 KiB" and self.long_probes:
+            return 10
+        return self.seconds
+
+
+def make_plan(lab, quick, peers, rounds):
+    if lab:
+        sizes = ("1 KiB", "100 KiB") if quick else ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
+        cases = tuple(Case(t, size, FOUR) for t in TRANSPORTS for size in sizes)
+        return Plan(rounds or 1, 1, 0, sizes, cases, False, (), False, False)
+    if quick:
+        sizes = ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
+        cases = [Case(t, size, TEN) for t in TRANSPORTS for size in sizes]
+        cases += [Case(t, "1 KiB", HUNDRED) for t in TRANSPORTS]
+        return Plan(rounds or (2 if peers else 3), 1, 0, sizes, tuple(cases), True, (), True, False)
+    cases = tuple(Case(t, size, load) for load in (TEN, HUNDRED) for t in TRANSPORTS for size in SIZES)
+    return Plan(rounds or 3, 3, 1, tuple(SIZES), cases, True, (TEN,), True, True)

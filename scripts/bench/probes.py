@@ -1,0 +1,120 @@
+"""What is measured apart from the cases: idle connections, instructions in user mode, workers."""
+
+import copy
+import http.client
+import json
+import statistics
+import subprocess
+from contextlib import contextmanager
+from dataclasses import replace
+
+from measure import Failed, measure
+from plan import HUNDRED, SIZES, Case
+from processes import Process, free_ports, pinned, proportional_kib, resident_kib
+
+HELD = 900  # what every peer's default limits allow
+CROWD = 10_000
+FEW, MANY = 1_000, 11_000
+
+
+@contextmanager
+def idle_connections(bench, endpoint, count):
+    """Connections that have made one request each and wait. Throws Failed if the server does not keep them all."""
+    arguments = [bench.programs["connections"], "-i", "-p", endpoint.port, "-u", endpoint.path, "-s", SIZES["1 KiB"],
+                 "-n", count, *(["-t"] if endpoint.secure else [])]
+    holder = subprocess.Popen(pinned(arguments, bench.client_cpus), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        held = json.loads(holder.stdout.readline() or '{"held": 0}')["held"]
+        if held < count:
+            raise Failed(f"only {held} of {count} connections could be held")
+        yield
+    finally:
+        holder.stdin.close()
+        holder.wait()
+        holder.stdout.close()
+
+
+def idle_memory(bench, server, transport):
+    """KiB of PSS and RSS for each of 900 idle connections. To be asked before the server has had any load."""
+    endpoint = server.endpoint(Case(transport, "1 KiB", HUNDRED))
+    pids = endpoint.process.pids
+    before = proportional_kib(pids), resident_kib(pids)
+    with idle_connections(bench, endpoint, HELD):
+        after = proportional_kib(pids), resident_kib(pids)
+    return {"pss_kib": (after[0] - before[0]) / HELD, "rss_kib": (after[1] - before[1]) / HELD,
+            "connections": HELD}
+
+
+def user_instructions(bench, server):
+    """User-mode instructions of a 1 KiB keep-alive plaintext request: callgrind's count for 11,000 requests less that
+    for 1,000, which leaves the start and the end out."""
+    if "valgrind" not in bench.programs:
+        raise Failed("valgrind is not installed")
+    return (_instructions(bench, server, MANY) - _instructions(bench, server, FEW)) / (MANY - FEW)
+
+
+def _instructions(bench, server, requests):
+    port, tls_port = free_ports(2)
+    output = bench.work / f"callgrind-{requests}"
+    program, *arguments = server.command("user", port, tls_port)
+    # Valgrind does not understand the debugging information of newer compilers.
+    stripped = bench.work / "sluice-without-debugging-information"
+    subprocess.run(["strip", "--strip-debug", "-o", stripped, program], check=True)
+    arguments = [bench.programs["valgrind"], "--tool=callgrind", f"--callgrind-out-file={output}", stripped, *arguments]
+    process = Process(arguments, bench.work / "callgrind.log", bench.server_cpus)
+    try:
+        process.wait_for([port])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(requests):
+            connection.request("GET", f"/{bench.file('1 KiB').name}")
+            if len(connection.getresponse().read()) != SIZES["1 KiB"]:
+                raise Failed("a wrong response under callgrind")
+        connection.close()
+    finally:
+        process.stop()
+    for line in output.read_text().splitlines():
+        if line.startswith(("summary:", "totals:")):
+            return int(line.split()[1])
+    raise Failed("callgrind wrote no total")
+
+
+@contextmanager
+def several_workers(bench, server, workers, cpus):
+    """Another instance of sluice: where it answers for 1 KiB in plaintext and over user TLS."""
+    ports = free_ports(2)
+    process = bench.start(server.name, server.command("user", *ports, workers=workers), ports, cpus)
+    try:
+        plain, user = (server.endpoint(Case(transport, "1 KiB", HUNDRED)) for transport in ("plain", "user"))
+        yield replace(plain, process=process, port=ports[0]), replace(user, process=process, port=ports[1])
+    finally:
+        process.stop()
+
+
+def crowd(bench, server, rounds, seconds):
+    """The p99 of 100 connections (plaintext, 1 KiB) alone and beside 10,000 idle TLS connections, in microseconds. Two
+    workers, since one takes 8192 connections. Plaintext, since handshakes would make the p99 of a load over TLS."""
+    case = Case("plain", "1 KiB", HUNDRED)
+    with several_workers(bench, server, 2, bench.server_cpus) as (plain, user):
+        def p99():
+            return statistics.median(measure(bench, case, plain, seconds)["p99_us"] for _ in range(rounds))
+        alone = p99()
+        with idle_connections(bench, user, CROWD):
+            return {"alone_us": alone, "beside_us": p99()}
+
+
+def two_workers(bench, server, rounds, seconds):
+    """Requests per second of two workers on two CPUs against one worker on one, plaintext, 1 KiB."""
+    others = bench.client_cpus
+    if len(others) < 3:
+        raise Failed("needs four CPUs: two for the workers, two for the load")
+    case = Case("plain", "1 KiB", HUNDRED)
+    rest = copy.copy(bench)
+    rest.client_cpus = others[1:]
+    result = {}
+    for workers in (1, 2):
+        cpus = [*bench.server_cpus, others[0]][:workers]
+        with several_workers(bench, server, workers, cpus) as (plain, _):
+            rows = [measure(rest, case, plain, seconds) for _ in range(rounds)]
+        result[f"{workers}_requests_per_second"] = statistics.median(r["requests_per_second"] for r in rows)
+        result[f"{workers}_server_cpu_percent"] = statistics.median(r["server_cpu_percent"] for r in rows)
+    return result

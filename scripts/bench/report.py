@@ -1,0 +1,210 @@
+"""Writes report.md and chart.svg from report.json: report.py FOLDER. Exits with 1 if a figure is missing that should be
+there: a server sent wrong bytes, or a measurement failed."""
+
+import json
+import sys
+from pathlib import Path
+
+import chart
+from plan import TRANSPORTS
+from targets import Targets
+
+# Title, name in the JSON, digits, and whether it says something in the lab, where time is instructions.
+COLUMNS = [
+    ("requests", "requests", 0, True),
+    ("requests/s", "requests_per_second", 0, False),
+    ("MiB/s", "mib_per_second", 0, False),
+    ("mean µs", "mean_us", 0, False),
+    ("p50 µs", "p50_us", 0, False),
+    ("p75 µs", "p75_us", 0, False),
+    ("p90 µs", "p90_us", 0, False),
+    ("p99 µs", "p99_us", 0, False),
+    ("CPU µs/request", "cpu_us_per_request", 1, True),
+    ("CPU µs/MiB", "cpu_us_per_mib", 0, True),
+    ("in kernel %", "kernel_percent", 0, True),
+    ("switches/1000", "switches_per_1000", 1, False),
+    ("faults/1000", "faults_per_1000", 1, False),
+    ("RSS KiB", "rss_kib", 0, True),
+]
+
+TIME = """**Time, not instructions.** CPU figures are microseconds that the server's threads spent on a CPU, in user mode and
+in the kernel (`/proc/PID/task/*/schedstat` before and after). They depend on the machine and on what else it does, so
+compare figures of one report only, and ratios rather than figures."""
+
+INSTRUCTIONS = """**Instructions, not time.** This ran in an emulator whose clock advances by one nanosecond for each
+instruction, so a "microsecond of CPU" is a thousand instructions of the server, user mode and kernel together. The
+figures repeat to about 2 % whatever else the machine does; they know nothing of caches, or of instructions that take
+longer than others. Latency and throughput mean nothing here and are left out."""
+
+METHOD = """**Method.** Every server got the same files, the same certificate, TLS 1.3 with TLS_AES_128_GCM_SHA256, one
+worker; access logs off, sendfile and open-file caches on (the configurations are in `scripts/bench/`). Before anything
+was measured, curl fetched every file from every server, and its SHA-256 was right. The servers ran all at once and had
+their turns in each round, another one first each time; the figures are medians of {rounds} round{s} of {seconds} s.
+{pinning}
+TLS figures include the handshakes with which each load begins: one per cent or two of the CPU with 10 connections.
+The *floor* is `scripts/bench/floor.c`: the least that a C loop can do. It reads no request and knows one file. Above
+16 KiB of user TLS it sends 64 KiB at a time, which a server may well do better: there the best peer is the measure."""
+
+
+def number(value, digits=0):
+    return "–" if value is None else f"{value:,.{digits}f}".replace(",", " ")
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 2 + " ---: |" * (len(head) - 2)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+class Report:
+    def __init__(self, data):
+        self.data = data
+        self.lab = data["plan"]["lab"]
+        self.targets = Targets(data).rows
+        self.lines = []
+
+    def markdown(self):
+        self.head()
+        self.target_table()
+        loads = list(dict.fromkeys((r["load"], r["kind"], r["threads"], r["connections"]) for r in self.data["rows"]))
+        for load in loads:
+            for transport in TRANSPORTS:
+                self.case_table(transport, load)
+        if not self.lab:
+            self.memory()
+            self.system_calls()
+            self.hardware()
+        return "\n".join(self.lines) + "\n"
+
+    def head(self):
+        machine, plan = self.data["machine"], self.data["plan"]
+        versions = ", ".join(f"{n} {v}" for n, v in machine["versions"].items() if v)
+        one = not machine["server_cpus"]
+        pinning = ("Servers and clients shared the one CPU." if one else
+                   "The servers were pinned to CPU " + ", ".join(map(str, machine["server_cpus"])) +
+                   ", the clients to " + ", ".join(map(str, machine["client_cpus"])) + ".")
+        self.lines += [
+            "# What Sluice's requests cost", "",
+            *table(["", ""], [
+                ["date", machine["date"]],
+                ["command", f"`{machine['command']}` ({machine['duration_s'] / 60:.0f} minutes)"],
+                ["commit", machine["commit"]],
+                ["CPU", machine["cpu"] + (" (a virtual machine)" if machine["hypervisor"] else "")],
+                ["kernel", f"{machine['kernel']} (kernel TLS: {'yes' if machine['kernel_tls'] else 'no'})"],
+                ["system", machine["system"]],
+                ["OpenSSL", machine["openssl"]],
+                ["others", versions],
+            ]), ""]
+        self.lines += self.warnings()
+        self.lines += ["![The chart](chart.svg)", "", INSTRUCTIONS if self.lab else TIME, ""]
+        self.lines += [METHOD.format(rounds=plan["rounds"], s="s" * (plan["rounds"] > 1), seconds=plan["seconds"],
+                                     pinning=pinning), ""]
+        if machine["kernel_tls"]:
+            self.lines += ["**Proof of kernel TLS.** For each of its rows, the kernel's own count of connections that it "
+                           "encrypts (TlsTxSw in `/proc/net/tls_stat`) rose by those of the load; for user TLS it did "
+                           "not.", ""]
+        else:
+            self.lines += ["**No kernel TLS here.** This kernel has none (`modprobe tls` as root may help), so there are "
+                           "no figures for it. `scripts/bench.sh --lab` measures it on a kernel that has it.", ""]
+
+    def warnings(self):
+        machine, lines = self.data["machine"], []
+        if not self.lab:
+            waits = sorted(r["median"]["server_wait_percent"] for r in self.data["rows"] if r.get("median"))
+            wait = waits[len(waits) // 2] if waits else 0
+            if machine["busy_percent"] > 10 or wait > 2:
+                lines.append(f"> **The machine was busy with other things**: {machine['busy_percent']:.0f} % of its CPUs "
+                             f"before the start; then servers waited for their CPU {wait:.0f} % of the time (median). "
+                             "The figures are noise to that extent.")
+            if machine["stolen_ticks"] > machine["duration_s"]:
+                lines.append(f"> The hypervisor took {machine['stolen_ticks'] / 100:.0f} CPU seconds away.")
+        lines += [f"> **{name} was not measured**: {why}" for name, why in self.data["refused"].items()]
+        return [part for line in lines for part in (line, "")]
+
+    def target_table(self):
+        count = {v: sum(t["verdict"] == v for t in self.targets) for v in ("pass", "FAIL", "not measured")}
+        self.lines += ["## Targets", "", f"{count['pass']} pass, {count['FAIL']} fail, {count['not measured']} not "
+                       "measured in this run.", ""]
+        rows = [[t["target"], t["said"], t["bound"], f"**{t['verdict']}**" if t["verdict"] == "FAIL" else t["verdict"]]
+                for t in self.targets]
+        self.lines += table(["target", "measured", "bound", "verdict"], rows) + [""]
+
+    def case_table(self, transport, load):
+        rows = [r for r in self.data["rows"] if r["transport"] == transport and r["load"] == load[0]]
+        measured = [r for r in rows if r.get("median")]
+        if not rows or (not measured and not self.data["machine"]["kernel_tls"] and transport == "kernel"):
+            return
+        name, kind, threads, connections = load
+        title = TRANSPORTS[transport]
+        tool = f"wrk -t{threads} -c{connections}" if kind in ("keep-alive", "close") else f"{threads} at a time"
+        self.lines += [f"## {title[0].upper()}{title[1:]}, {name} ({tool})", ""]
+        columns = [c for c in COLUMNS if c[3] or not self.lab]
+        rename = {"CPU µs/request": "thousand instructions/request", "CPU µs/MiB": "thousand instructions/MiB"}
+        head = ["size", "server"] + [rename.get(c[0], c[0]) if self.lab else c[0] for c in columns] + ["× floor"]
+        floors = {r["size"]: r["median"]["cpu_us_per_request"] for r in measured if r["server"] == "floor"}
+        lines = []
+        for r in measured:
+            floor = floors.get(r["size"])
+            ratio = r["median"]["cpu_us_per_request"] / floor if floor else None
+            server = f"**{r['server']}**" if r["server"] == "sluice" else r["server"]
+            lines.append([r["size"], server, *(number(r["median"].get(c[1]), c[2]) for c in columns), number(ratio, 2)])
+        sizes = self.data["plan"]["sizes"]
+        order = self.data["plan"]["servers"]
+        lines.sort(key=lambda line: (sizes.index(line[0]), order.index(line[1].strip("*"))))
+        self.lines += table(head, lines) + [""]
+        for reason in dict.fromkeys((r["server"], r["failed"]) for r in rows if r["failed"]):
+            self.lines += [f"{reason[0]}: no figure, {reason[1]}.", ""]
+
+    def memory(self):
+        self.lines += ["## Memory of an idle connection", "", "KiB for each of 900 connections that have made one request "
+                       "and wait, measured before any load. nginx has allocated part of it at the start.", ""]
+        rows = []
+        for name, found in self.data["probes"].items():
+            if name.startswith("idle "):
+                _, transport, server = name.split()
+                rows.append([TRANSPORTS[transport], server, number(found.get("pss_kib"), 1),
+                             number(found.get("rss_kib"), 1), found.get("failed", "")])
+        rows.sort(key=lambda row: list(TRANSPORTS.values()).index(row[0]))
+        self.lines += table(["transport", "server", "PSS KiB", "RSS KiB", ""], rows) + [""]
+
+    def system_calls(self):
+        self.lines += ["## System calls per request", "", "Counted by strace in a run of its own. Servers under strace are "
+                       "slow, so more requests are ready at each epoll_wait than otherwise.", ""]
+        rows = [[f"{TRANSPORTS[r['transport']]}, {r['size']}", r["server"], number(sum(r["system_calls"].values()), 2),
+                 ", ".join(f"{count:.2f} {call}" for call, count in sorted(r["system_calls"].items(), key=lambda c: -c[1])
+                           if count >= 0.005)]
+                for r in self.data["rows"] if r.get("system_calls")]
+        if rows:
+            self.lines += table(["case", "server", "all", "each"], rows) + [""]
+        if isinstance(self.data["probes"].get("system_calls"), str):
+            self.lines += [f"Not counted: {self.data['probes']['system_calls']}.", ""]
+
+    def hardware(self):
+        self.lines += ["## Hardware counters per request (`perf stat -d`)", ""]
+        counted = [r for r in self.data["rows"] if r.get("hardware")]
+        names = list(dict.fromkeys(name for r in counted for name in r["hardware"]))
+        rows = [[f"{TRANSPORTS[r['transport']]}, {r['size']}", r["server"],
+                 *(number(r["hardware"].get(name), 1) for name in names)] for r in counted]
+        if rows:
+            self.lines += table(["case", "server", *names], rows) + [""]
+        if isinstance(self.data["probes"].get("hardware"), str):
+            self.lines += [f"Not supported: {self.data['probes']['hardware']}.", ""]
+
+
+def main():
+    folder = Path(sys.argv[1])
+    data = json.loads((folder / "report.json").read_text())
+    report = Report(data)
+    (folder / "report.md").write_text(report.markdown())
+    (folder / "chart.svg").write_text(chart.draw(data))
+    data["targets"] = report.targets
+    (folder / "report.json").write_text(json.dumps(data, indent=1) + "\n")
+    for target in report.targets:
+        print(f"{target['verdict']:>12}  {target['target']}: {target['said']}, {target['bound']}")
+    print(f"{folder}/report.md, report.json, chart.svg")
+    # A server that lacks kernel TLS is no failure.
+    failures = [r for r in data["rows"] if r["failed"] and "no kernel TLS" not in r["failed"]]
+    sys.exit(1 if failures or data["refused"] else 0)
+
+
+if __name__ == "__main__":
+    main()

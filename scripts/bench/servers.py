@@ -1,0 +1,246 @@
+"""The servers that are compared, how each is started, and proof that each sends the right bytes."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan import SIZES
+from processes import Process, free_ports
+
+HERE = Path(__file__).parent
+
+# For curl and wrk: they offer this one cipher, so every server uses it.
+CLIENT_OPENSSL = """openssl_conf = settings
+[settings]
+ssl_conf = ssl
+[ssl]
+system_default = tls
+[tls]
+MinProtocol = TLSv1.3
+Ciphersuites = TLS_AES_128_GCM_SHA256
+"""
+
+
+class Unavailable(Exception):
+    """Says why a server has no figure for a case."""
+
+
+@dataclass
+class Bench:
+    """What all servers share."""
+
+    work: Path  # a folder of this run, gone after it
+    programs: dict  # name: path
+    server_cpus: list
+    client_cpus: list
+    kernel_tls: bool
+
+    def __post_init__(self):
+        self.site = self.work / "site"
+        self.certificate, self.key = self.work / "localhost.pem", self.work / "localhost.key"
+        self.authority = self.work / "ca.pem"
+        self.site.mkdir()
+        for name, size in SIZES.items():
+            self.file(name).write_bytes(os.urandom(size))
+        (self.work / "openssl.cnf").write_text(CLIENT_OPENSSL)
+        self.client_environment = {**os.environ, "OPENSSL_CONF": str(self.work / "openssl.cnf")}
+
+    def file(self, size):
+        return self.site / size.replace(" ", "")
+
+    def start(self, name, arguments, ports, cpus=None):
+        log = self.work / f"{name}-{ports[0]}.log"
+        process = Process(arguments, log, cpus or self.server_cpus)
+        try:
+            process.wait_for(ports)
+        except BaseException:
+            process.stop()
+            raise
+        return process
+
+
+@dataclass
+class Endpoint:
+    """Where a server answers one case, and the process whose work that is."""
+
+    process: Process
+    port: int
+    secure: bool
+    path: str
+    response_bytes: int = 0  # head and content, once `check` has seen them
+
+    @property
+    def url(self):
+        return f"{'https' if self.secure else 'http'}://127.0.0.1:{self.port}{self.path}"
+
+
+class Server:
+    """One of the servers. `transports` are those it has on this kernel; the rest is explained by `endpoint`."""
+
+    name = ""
+    has_kernel_tls = True
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.processes = {}  # transport: process and its ports for HTTP and HTTPS
+        self.endpoints = {}
+
+    def command(self, transport, port, tls_port):
+        raise NotImplementedError
+
+    def start(self):
+        """One process for plaintext and user TLS, and one more for kernel TLS."""
+        self.processes["user"] = self.processes["plain"] = self._start("user")
+        if self.bench.kernel_tls and self.has_kernel_tls:
+            self.processes["kernel"] = self._start("kernel")
+
+    def _start(self, transport):
+        ports = free_ports(2)
+        return self.bench.start(self.name, self.command(transport, *ports), ports), *ports
+
+    def endpoint(self, case):
+        """Where to measure the case. Throws Unavailable."""
+        key = self.key(case)
+        if key not in self.endpoints:
+            self.endpoints[key] = self.new_endpoint(case)
+        return self.endpoints[key]
+
+    def key(self, case):
+        return case.transport, case.size
+
+    def new_endpoint(self, case):
+        self.require(case.transport)
+        process, port, tls_port = self.processes[case.transport]
+        secure = case.transport != "plain"
+        return Endpoint(process, tls_port if secure else port, secure, f"/{self.bench.file(case.size).name}")
+
+    def require(self, transport):
+        if transport == "kernel" and not self.bench.kernel_tls:
+            raise Unavailable("this kernel has no kernel TLS")
+        if transport == "kernel" and not self.has_kernel_tls:
+            raise Unavailable(f"this version of {self.name} has no kernel TLS")
+
+    def stop(self):
+        for process in {id(p[0]): p[0] for p in self.processes.values()}.values():
+            process.stop()
+
+
+class Sluice(Server):
+    name = "sluice"
+
+    def command(self, transport, port, tls_port, workers=1):
+        return [self.bench.programs["sluice"], "serve", self.bench.site, "--workers", workers, "--port", port,
+                "--tls-port", tls_port, "--cert", self.bench.certificate, "--key", self.bench.key,
+                "--ktls", "auto" if transport == "kernel" else "off"]
+
+
+class Floor(Server):
+    """One process for each transport and file, and one that closes connections: it can't tell requests apart."""
+
+    name = "floor"
+
+    def start(self):
+        pass
+
+    def key(self, case):
+        return case.transport, case.size, case.load.kind == "keep-alive"
+
+    def new_endpoint(self, case):
+        self.require(case.transport)
+        [port] = free_ports(1)
+        arguments = [self.bench.programs["floor"], "-p", port, "-f", self.bench.file(case.size)]
+        arguments += ["-m", {"plain": "plain", "user": "tls", "kernel": "ktls"}[case.transport]]
+        arguments += ["-c", self.bench.certificate, "-k", self.bench.key]
+        if case.load.kind != "keep-alive":
+            arguments.append("-x")
+        process = self.bench.start(self.name, arguments, [port])
+        self.processes[self.key(case)] = process, port, port
+        return Endpoint(process, port, case.transport != "plain", "/")
+
+
+class Peer(Server):
+    """A server that is started with a configuration of this folder."""
+
+    options = {"user": "", "kernel": ""}
+    user = ""  # the configuration's line that keeps a worker root, if we are
+
+    def command(self, transport, port, tls_port):
+        folder = self.bench.work / f"{self.name}-{transport}"
+        folder.mkdir(exist_ok=True)
+        text = (HERE / f"{self.name}.conf.in").read_text()
+        values = {"WORK": folder, "SITE": self.bench.site, "PORT": port, "TLS_PORT": tls_port,
+                  "CERT": self.bench.certificate, "KEY": self.bench.key, "KTLS": self.options[transport],
+                  "USER": self.user if os.geteuid() == 0 else ""}
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        (folder / "conf").write_text(text)
+        return self.arguments(folder / "conf")
+
+    def arguments(self, configuration):
+        raise NotImplementedError
+
+
+class Nginx(Peer):
+    name = "nginx"
+    options = {"user": "-KTLS", "kernel": "KTLS"}
+    user = "user root;"
+
+    def arguments(self, configuration):
+        return [self.bench.programs["nginx"], "-e", "stderr", "-c", configuration]
+
+
+class Lighttpd(Peer):
+    name = "lighttpd"
+    options = {"user": "-KTLS", "kernel": "KTLS"}
+
+    def arguments(self, configuration):
+        return [self.bench.programs["lighttpd"], "-D", "-f", configuration]
+
+
+class H2O(Peer):
+    name = "h2o"
+    user = "user: root"
+    has_kernel_tls = False
+
+    def arguments(self, configuration):
+        return [self.bench.programs["h2o"], "-m", "worker", "-c", configuration]
+
+
+PEERS = [Nginx, Lighttpd, H2O]
+
+
+def find_program(name):
+    """A path, or None. Servers are often in sbin, which may not be on PATH."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def check(bench, server, cases):
+    """Fetches what each case fetches, by curl, which also verifies the certificate. Throws RuntimeError on other bytes.
+
+    One curl for all: in the lab it takes seconds to start one."""
+    endpoints = []
+    for case in cases:
+        try:
+            endpoints.append((case, server.endpoint(case)))
+        except Unavailable:
+            continue
+    arguments = ["curl", "--silent", "--show-error", "--fail", "--http1.1", "--cacert", bench.authority,
+                 "--write-out", "%{size_header}\n"]
+    for number, (_, endpoint) in enumerate(endpoints):
+        arguments += ["--output", bench.work / f"got-{number}", endpoint.url]
+    result = subprocess.run(arguments, env=bench.client_environment, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError(f"{server.name} does not answer as it should: {result.stderr.strip()}")
+    for number, ((case, endpoint), head) in enumerate(zip(endpoints, result.stdout.split())):
+        got = bench.work / f"got-{number}"
+        if _digest(got) != _digest(bench.file(case.size)):
+            raise RuntimeError(f"{server.name} sends wrong bytes: {case}")
+        endpoint.response_bytes = int(head) + SIZES[case.size]
+        got.unlink()
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,165 @@
+"""What Sluice promises of its speed, as rows: the target, its bound, what was measured, pass or fail."""
+
+from plan import FOUR, FULL, HUNDRED, TEN
+
+PASS, FAIL, NOT_MEASURED = "pass", "FAIL", "not measured"
+PEERS = ("nginx", "lighttpd", "h2o")
+CPU = "cpu_us_per_request"
+
+RECEIVES = ("read", "readv", "recvfrom", "recvmsg")
+SENDS = ("write", "writev", "sendto", "sendmsg", "sendfile", "splice")
+WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+
+
+class Missing(Exception):
+    """Says why a target was not measured."""
+
+
+class Targets:
+    def __init__(self, report):
+        self.report = report
+        self.lab = report["plan"]["lab"]
+        self.found = {(r["transport"], r["size"], r["load"], r["server"]): r for r in report["rows"]}
+        self.rows = []
+        self.ordinary_targets()
+        self.lab_targets()
+
+    def value(self, server, transport, size, load, name=CPU):
+        row = self.found.get((transport, size, load.name, server))
+        if server in self.report["refused"]:
+            raise Missing(self.report["refused"][server])
+        if not row or not row.get("median"):
+            raise Missing(row["failed"] if row else f"{server} was not in this run")
+        return row["median"][name]
+
+    def best_peer(self, *case):
+        values = []
+        for peer in PEERS:
+            try:
+                values.append((self.value(peer, *case), peer))
+            except Missing:
+                continue
+        if not values:
+            raise Missing("no peer in this run: --peers")
+        return min(values)
+
+    def add(self, target, bound, measure, at_least=False):
+        """`measure` gives the figure and what to say of it, or throws Missing."""
+        try:
+            figure, said = measure()
+            good = figure >= bound if at_least else figure <= bound
+            verdict = PASS if good else FAIL
+        except Missing as reason:
+            figure, said, verdict = None, f"({reason})", NOT_MEASURED
+        self.rows.append({"target": target, "bound": f"{'≥' if at_least else '≤'} {bound:g}", "figure": figure,
+                          "said": said, "verdict": verdict})
+
+    def only(self, lab):
+        if lab != self.lab:
+            raise Missing("in the lab: --lab --peers" if lab else "on an ordinary kernel: without --lab")
+
+    def against_floor(self, transport, size, load, lab=False):
+        def measure():
+            self.only(lab)
+            ours, floor = (self.value(s, transport, size, load) for s in ("sluice", "floor"))
+            unit = "thousand instructions" if lab else "us"
+            return ours / floor, f"{ours / floor:.2f} × floor ({ours:.1f} against {floor:.1f} {unit})"
+        return measure
+
+    def against_peer(self, transport, size, load, name=CPU):
+        def measure():
+            self.only(False)
+            ours = self.value("sluice", transport, size, load, name)
+            best, peer = self.best_peer(transport, size, load, name)
+            return ours / best, f"{ours / best:.2f} × {peer} ({ours:.1f} against {best:.1f} us)"
+        return measure
+
+    def ordinary_targets(self):
+        for size, bound in (("1 KiB", 1.08), ("16 KiB", 1.08), ("100 KiB", 1.08), ("1 MiB", 1.10)):
+            self.add(f"CPU per request: plaintext, {size}, against the floor", bound,
+                     self.against_floor("plain", size, TEN))
+        self.add("CPU per request: user TLS, 1 KiB, against the floor", 1.08, self.against_floor("user", "1 KiB", TEN))
+        for size in ("16 KiB", "100 KiB", "1 MiB"):
+            self.add(f"CPU per request: user TLS, {size}, against the best peer", 0.95,
+                     self.against_peer("user", size, TEN))
+        self.add("CPU per new connection, full handshake and 1 KiB, against the best peer", 0.95,
+                 self.against_peer("user", "1 KiB", FULL))
+        for transport, name in (("plain", "plaintext"), ("user", "user TLS")):
+            self.add(f"p99 latency: {name}, 1 KiB, 100 connections, against the best peer", 1.0,
+                     self.against_peer(transport, "1 KiB", HUNDRED, "p99_us"))
+        self.add("user-mode instructions per 1 KiB plaintext request", 800, self.user_instructions)
+        # A little more than one, for the calls that begin and end a connection.
+        for name, calls, bound in (("receives", RECEIVES, 1.05), ("sends", SENDS, 1.05), ("waits", WAITS, 1)):
+            self.add(f"system calls per 1 KiB plaintext request: {name}", bound, self.system_calls(calls))
+        self.add("PSS per idle connection: plaintext, KiB", 1.0, self.idle("plain"))
+        self.add("PSS per idle connection: TLS, KiB", 10.0, self.idle("user"))
+        self.add("p99 beside 10,000 idle TLS connections, against the load alone", 1.2, self.crowd)
+        self.add("requests per second of two workers on two CPUs, against one", 1.8, self.two_workers, at_least=True)
+
+    def lab_targets(self):
+        kernel = (("1 KiB", 1.10), ("16 KiB", 1.06), ("100 KiB", 1.05), ("1 MiB", 1.02))
+        for size, bound in kernel:
+            self.add(f"instructions: kernel TLS, {size}, against the floor", bound,
+                     self.against_floor("kernel", size, FOUR, lab=True))
+        self.add("instructions: kernel TLS, 1 MiB, against nginx", 1.0, self.lab_against_nginx)
+        self.add("instructions: plaintext, 1 KiB, against the floor", 1.12,
+                 self.against_floor("plain", "1 KiB", FOUR, lab=True))
+        for size, _ in kernel:
+            self.add(f"instructions: kernel TLS, {size}, against user TLS", 1.0, self.kernel_against_user(size))
+
+    def lab_against_nginx(self):
+        self.only(True)
+        ours, nginx = (self.value(s, "kernel", "1 MiB", FOUR) for s in ("sluice", "nginx"))
+        return ours / nginx, f"{ours / nginx:.3f} × nginx ({ours:.0f} against {nginx:.0f} thousand instructions)"
+
+    def kernel_against_user(self, size):
+        def measure():
+            self.only(True)
+            kernel, user = (self.value("sluice", t, size, FOUR) for t in ("kernel", "user"))
+            return kernel / user, f"{kernel / user:.2f} × user TLS ({kernel:.1f} against {user:.1f} thousand instructions)"
+        return measure
+
+    def probe(self, name):
+        self.only(False)
+        found = self.report["probes"].get(name)
+        if not found:
+            raise Missing("left out by --quick")
+        if "failed" in found:
+            raise Missing(found["failed"])
+        return found
+
+    def user_instructions(self):
+        count = self.probe("user instructions")["per_request"]
+        return count, f"{count:.0f}"
+
+    def system_calls(self, names):
+        def measure():
+            self.only(False)
+            self.value("sluice", "plain", "1 KiB", TEN)
+            calls = self.found["plain", "1 KiB", TEN.name, "sluice"].get("system_calls")
+            if not calls:
+                raise Missing(self.report["probes"].get("system_calls", "not counted"))
+            used = {name: calls[name] for name in names if name in calls}
+            return sum(used.values()), ", ".join(f"{count:.2f} {name}" for name, count in used.items()) or "none"
+        return measure
+
+    def idle(self, transport):
+        def measure():
+            figure = self.probe(f"idle {transport} sluice")["pss_kib"]
+            others = [(p, self.report["probes"].get(f"idle {transport} {p}", {}).get("pss_kib")) for p in PEERS]
+            said = ", ".join(f"{peer} {value:.1f}" for peer, value in others if value is not None)
+            return figure, f"{figure:.1f}{f' ({said})' if said else ''}"
+        return measure
+
+    def crowd(self):
+        found = self.probe("crowd")
+        ratio = found["beside_us"] / found["alone_us"]
+        return ratio, f"{ratio:.2f} × alone ({found['beside_us']:.0f} against {found['alone_us']:.0f} us)"
+
+    def two_workers(self):
+        found = self.probe("two workers")
+        one, two = found["1_requests_per_second"], found["2_requests_per_second"]
+        busy = found["2_server_cpu_percent"]
+        if two / one < 1.8 and busy < 190:
+            raise Missing(f"{two / one:.2f} ×, but the load left the workers idle: {busy:.0f} of 200 % CPU used")
+        return two / one, f"{two / one:.2f} × as many, with {busy:.0f} of 200 % CPU used by the workers"

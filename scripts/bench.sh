@@ -6,12 +6,13 @@
 #
 #   --quick     about two minutes instead of ten (with --peers: three instead of twenty-five)
 #   --peers     also nginx, lighttpd and h2o from Debian's packages
-#   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one kernel,
-#               to about 2 %, whatever else the machine does. About ten minutes. With --peers: nginx, too
+#   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
+#               kernel, to about 2 %, whatever else the machine does. About fifteen minutes. With --peers: nginx, too
 #   --rounds N  how often every case is measured; the report has the medians (default: 3; --quick 2; --lab 1)
 #   --out DIR   where the report goes (default: bench-report at the top of the repository)
 #
-# Without --lab the figures are times: leave the machine alone meanwhile. Kernel TLS is measured where this kernel has it.
+# Without --lab the figures are times: leave the machine alone meanwhile. Kernel TLS is measured where this kernel has
+# it. Exit status: 0, or 1 if a server sent wrong bytes or a measurement failed; targets that are missed change nothing.
 #
 # Environment:
 #   SLUICE_LAB_TIMEOUT  seconds for the lab (default here: 3600)
@@ -105,5 +106,4 @@ if [[ $lab ]]; then
 else
     /usr/bin/python3 -B "$repo/scripts/bench/bench.py" "${plan[@]}"
 fi
-# Its exit status says whether what was measured could be trusted.
 /usr/bin/python3 -B "$repo/scripts/bench/report.py" "$out"

@@ -57,7 +57,8 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
       unsafe generations[slot] = 0
     }
     count += 1
-    unsafe generations[slot] &+= 1
+    // Not &+=, which the compiler (6.3) can't instrument for the thread sanitizer.
+    unsafe generations[slot] = generations[slot] &+ 1
     unsafe (elements + slot).initialize(to: element)
     return unsafe Token(slot: slot, generation: generations[slot])
   }
@@ -65,7 +66,7 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
   /// Ends the element in `slot`. Tokens of this life of the slot are stale from now on.
   public mutating func remove(_ slot: Int) {
     precondition(isOccupied(slot))
-    unsafe generations[slot] &+= 1
+    unsafe generations[slot] = generations[slot] &+ 1
     unsafe (elements + slot).deinitialize(count: 1)
     unsafe nextFree[slot] = firstFree
     firstFree = UInt32(slot)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Files
 
-@Suite(.timeLimit(.minutes(1))) struct FileCacheTests {
+@Suite struct FileCacheTests {
   /// A cache over a folder of its own. The time is what the test says it is.
   final class Fixture {
     let folder: TemporaryFolder

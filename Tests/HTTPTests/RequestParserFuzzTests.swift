@@ -98,7 +98,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: seeds.indices)
+  @Test(arguments: seeds.indices)
   func mistakesInHeads(seed: Int) {
     var numbers = RepeatableNumbers(state: UInt64(seed) + 1)
     var (complete, incomplete, rejected) = (0, 0, 0)
@@ -123,7 +123,7 @@ import Testing
     for count in [complete, incomplete, rejected] { #expect(count > Self.rounds / 100) }
   }
 
-  @Test(.timeLimit(.minutes(5)))
+  @Test
   func noise() {
     var numbers = RepeatableNumbers(state: 99)
     for round in 0..<Self.rounds {
@@ -143,7 +143,7 @@ import Testing
   }
 
   /// Half of one head and half of another.
-  @Test(.timeLimit(.minutes(5)))
+  @Test
   func spliced() {
     var numbers = RepeatableNumbers(state: 7)
     for _ in 0..<Self.rounds {

@@ -53,6 +53,7 @@ import Testing
   @Test func waitsWithoutSpinning() throws {
     let sluice = try SluiceProcess(TemporarySite.common().path, prefix: limited(16))
     let served = try fill(sluice)
+    try #require(!served.isEmpty)
     let before = try processorTicks(of: sluice)
     // Nothing happens for a while; a listener that stays ready for ever would burn a second of CPU.
     #expect(served[0].isSilent(seconds: 1))
@@ -73,6 +74,7 @@ import Testing
     let sluice = try SluiceProcess(
       TemporarySite.common().path, .both(TestCertificates.ecdsa), prefix: limited(16))
     let served = try fill(sluice)
+    try #require(!served.isEmpty)
     let flags = try Curl.trusting(TestCertificates.ecdsa)
     #expect(try Curl.run(flags + [sluice.url("https") + "/hello.txt"]).exitStatus != 0)
     try served[0].get("/hello.txt")
@@ -82,6 +84,7 @@ import Testing
   @Test func fileWithoutDescriptorIs503() throws {
     let sluice = try SluiceProcess(TemporarySite.common().path, prefix: limited(16))
     let served = try fill(sluice)
+    try #require(!served.isEmpty)
     // Not in the cache: opening it needs a descriptor.
     try served[0].get("/big.bin", "Range: bytes=0-1\r\n")
     let response = try served[0].response()

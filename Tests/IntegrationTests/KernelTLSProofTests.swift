@@ -4,14 +4,16 @@ import Testing
 /// Proof that it is the kernel that encrypts: its own counters, and what strace sees.
 @Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
 struct KernelTLSProofTests {
-  /// Run before a server, gives it a network of its own, whose counters nobody else moves.
-  private static let ownNetwork =
+  /// Whether a server can have a network of its own, whose counters nobody else moves.
+  private static let hasOwnNetwork =
     TestMachine.isRoot && TestMachine.has("unshare") && TestMachine.has("nsenter") && TestMachine.has("ip")
-    ? ["unshare", "-n", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""] : []
+  private static let ownNetwork =
+    hasOwnNetwork ? ["unshare", "-n", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""] : []
 
   private func serve(_ mode: String) throws -> SluiceProcess {
     try SluiceProcess(
-      TemporarySite.common().path, .both(TestCertificates.ecdsa), flags: ["--ktls", mode], prefix: Self.ownNetwork)
+      TemporarySite.common().path, .both(TestCertificates.ecdsa), flags: ["--ktls", mode],
+      prefix: Self.ownNetwork)
   }
 
   /// A counter of /proc/net/tls_stat, of the server's network.
@@ -29,9 +31,9 @@ struct KernelTLSProofTests {
     let enter = Self.ownNetwork.isEmpty ? [] : ["nsenter", "-t", "\(sluice.process.identifier)", "-n"]
     let url = try sluice.url("https")
     for secure in Curl.Secure.all {
-      let arguments = try Curl.trusting(TestCertificates.ecdsa) + secure.curlFlags + [
-        "-H", "Connection: close", "\(url)/hello.txt", "\(url)/hello.txt",
-      ]
+      let trust = try Curl.trusting(TestCertificates.ecdsa)
+      let file = "\(url)/hello.txt"
+      let arguments = trust + secure.curlFlags + ["-H", "Connection: close", file, file]
       let result = try Curl.run(arguments, prefix: enter)
       #expect(result.output == "hello\nhello\n", "\(secure): \(result.errorOutput)")
     }
@@ -62,12 +64,14 @@ struct KernelTLSProofTests {
   private func trace(_ transport: Transfer.Transport, _ name: String) throws -> [Substring] {
     let folder = try TemporarySite()
     let sluice = try transport.serve(TemporarySite.common().path)
+    let calls = "trace=sendfile,splice,read,pread64,readv,preadv,mmap,sendto,sendmsg,write,writev"
+    let process = "\(sluice.process.identifier)"
     let tracer = try Subprocess([
-      "strace", "-f", "-y", "-o", "\(folder.path)/trace", "-e",
-      "trace=sendfile,splice,read,pread64,readv,preadv,mmap,sendto,sendmsg,write,writev", "-p",
-      "\(sluice.process.identifier)",
+      "strace", "-f", "-y", "-o", "\(folder.path)/trace", "-e", calls, "-p", process,
     ])
-    try waitUntil("strace is attached") { tracer.errorOutput.contains("attached") || tracer.exitStatus != nil }
+    try waitUntil("strace is attached") {
+      tracer.errorOutput.contains("attached") || tracer.exitStatus != nil
+    }
     let arguments = try transport.flags() + ["-o", "/dev/null", transport.url(sluice) + "/" + name]
     #expect(try Curl.run(arguments).exitStatus == 0)
     tracer.signal(SIGINT)

@@ -23,12 +23,14 @@ struct KernelTLSRecordTests {
     try RecordingProxy.record(sluice.securePort, path: "/1024.bin", "-tls1_3", tls13).expectOneRecord()
   }
 
-  /// Head and the first part of a file share a record, and all records but the last are full.
+  /// Head and the first part of a file share a record. Kernels before 6.5 end a record at every 64 KiB that
+  /// sendfile has passed on, so as many may be short, and the last.
   @Test(arguments: ["-tls1_2", "-tls1_3"]) func recordsOfAFileAreFull(version: String) throws {
     for size in [16385, 102_400] {
       let recording = try RecordingProxy.record(sluice.securePort, path: "/\(size).bin", version)
       let lengths = try recording.responseRecords()
-      #expect(lengths.dropLast().allSatisfy { $0 == 16384 }, "\(lengths)")
+      #expect(lengths.first == 16384, "\(lengths)")
+      #expect(lengths.dropLast().filter { $0 < 16384 }.count <= size / 65536, "\(lengths)")
       #expect(recording.records.last?.length == 2 + recording.overhead)
     }
   }

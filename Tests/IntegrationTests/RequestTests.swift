@@ -43,6 +43,15 @@ import Testing
     #expect((0...5).contains(difference), "\(date)")
   }
 
+  @Test func modificationInTheFutureIsNotTold() throws {
+    let site = try TemporarySite()
+    try site.add("future.txt", "future\n")
+    try Shell.require(["touch", "-d", "2099-01-01 00:00:00 UTC", "\(site.path)/future.txt"])
+    let own = try SluiceProcess(site.path)
+    let modified = try #require(try Curl.get(own.url("http") + "/future.txt")["Last-Modified"])
+    #expect(!modified.contains("2099"), "RFC 9110 §8.8.2.1: \(modified)")
+  }
+
   @Test func dateGoesOn() throws {
     let connection = try sluice.connect()
     try connection.get("/hello.txt")

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// HTTPS where OpenSSL encrypts (`--ktls off`): the same bytes as in plaintext, and an end that can be told from a cut.
@@ -66,6 +67,34 @@ import Testing
     #expect(responses.dropLast().allSatisfy { $0.status == 200 && Pattern.matches($0.body) })
   }
 
+  @Test func pipelinedByTheThousand() throws {
+    let count = 2000
+    let requests = String(repeating: "GET /1.bin HTTP/1.1\r\nHost: localhost\r\n\r\n", count: count)
+    let last = "GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    let result = try SecureClient.exchange(sluice.securePort, requests + last)
+    #expect(result.output.matches(of: /HTTP\/1.1 200 OK/).count == count + 1)
+    #expect(result.output.hasSuffix("\r\n\r\nhello\n"))
+  }
+
+  /// Content in several records, and a request behind it.
+  @Test func contentIsPassedOver() throws {
+    let chunks = String(repeating: "1000\r\n\(String(repeating: "x", count: 4096))\r\n", count: 12)
+    let result = try SecureClient.exchange(
+      sluice.securePort,
+      "GET /1.bin HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)0\r\n\r\n"
+        + "GET /1024.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    let responses = try HTTPResponse.all(in: result.outputBytes)
+    #expect(responses.map(\.body.count) == [1, 1024])
+  }
+
+  @Test func continueIsSent() throws {
+    let result = try Curl.run(
+      ["-v", "-X", "GET", "-d", String(repeating: "x", count: 30_000), "-H", "Expect: 100-continue"]
+        + Curl.trusting(pair) + [sluice.url("https") + "/hello.txt"])
+    #expect(result.output == "hello\n")
+    #expect(result.errorOutput.contains("HTTP/1.1 100 Continue"))
+  }
+
   /// s_client tells close_notify ("closed") from an end without it (an error).
   @Test(arguments: ["-tls1_2", "-tls1_3"]) func closeNotifyEndsTheConnection(version: String) throws {
     for path in ["/hello.txt", "/16385.bin", "/1048577.bin"] {
@@ -76,6 +105,22 @@ import Testing
       #expect(end == "closed\n", "\(path)")
       #expect(!client.errorOutput.contains("unexpected eof"), "\(path): \(client.errorOutput)")
     }
+  }
+
+  @Test func closeNotifyEndsARefusedConnection() throws {
+    let client = try SecureClient.interactive(sluice.securePort)
+    client.send("nonsense\r\n\r\n")
+    #expect(try client.wait() == 0)
+    #expect(client.output.contains("HTTP/1.1 400 Bad Request"))
+    #expect(client.output.hasSuffix("closed\n"))
+  }
+
+  @Test func closeNotifyWhenTheServerStops() throws {
+    let client = try SecureClient.interactive(sluice.securePort)
+    sluice.signal(SIGTERM)
+    #expect(try client.wait() == 0)
+    #expect(client.output.hasSuffix("closed\n"))
+    #expect(try sluice.process.wait() == 0)
   }
 
   @Test func closeNotifyAnswersTheClients() throws {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Reactor
 
-@Suite(.timeLimit(.minutes(1))) struct SocketTests {
+@Suite struct SocketTests {
   // MARK: Receiving
 
   @Test func nothingToReceiveIsAValue() throws {

@@ -39,9 +39,10 @@ import Testing
 
   @Test func underAHighLimitNothingIsLowered() async {
     await #expect(processExitsWith: .success) {
-      let limits = Limits()
-      let needed = UInt((limits.connectionsPerWorker + limits.filesPerWorker) * 2 + 64)
-      let (fitted, warnings) = DescriptorBudgetTests.fit(limits, under: needed, workers: 2)
+      var limits = Limits()
+      limits.connectionsPerWorker = 300
+      limits.filesPerWorker = 100
+      let (fitted, warnings) = DescriptorBudgetTests.fit(limits, under: 2 * (300 + 100) + 64, workers: 2)
       precondition(fitted.connectionsPerWorker == limits.connectionsPerWorker)
       precondition(fitted.filesPerWorker == limits.filesPerWorker)
       precondition(warnings.isEmpty)

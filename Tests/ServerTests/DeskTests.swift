@@ -34,8 +34,10 @@ import Testing
 
   static func restore(_ text: String, isIncompleteHead: Bool, _ desk: inout Desk) {
     let bytes = Array(text.utf8)
-    let owned = unsafe bytes.withUnsafeBytes { unsafe OwnedBytes(copying: $0) }
-    desk.restore(owned, isIncompleteHead: isIncompleteHead)
+    unsafe bytes.withUnsafeBytes { bytes in
+      let owned = unsafe OwnedBytes(copying: bytes)
+      desk.restore(owned, isIncompleteHead: isIncompleteHead)
+    }
   }
 
   // MARK: Input
@@ -145,26 +147,26 @@ import Testing
   @Test func aTurnIsUsedUpByRequests() throws {
     var desk = try Self.makeDesk()
     for _ in 0..<3 {
-      #expect(!desk.turnIsUsedUp)
+      #expect(desk.turnIsUsedUp == false)
       desk.requestsLeft -= 1
     }
-    #expect(desk.turnIsUsedUp)
+    #expect(desk.turnIsUsedUp == true)
     desk.beginTurn()
-    #expect(!desk.turnIsUsedUp)
+    #expect(desk.turnIsUsedUp == false)
   }
 
   @Test func aTurnIsUsedUpByBytes() throws {
     var desk = try Self.makeDesk()
-    #expect(!desk.hasSent)
+    #expect(desk.hasSent == false)
     desk.noteSent(1)
     #expect(desk.hasSent && !desk.turnIsUsedUp && desk.bytesLeft == 99)
     desk.noteSent(98)
-    #expect(!desk.turnIsUsedUp)
+    #expect(desk.turnIsUsedUp == false)
     desk.noteSent(1)
-    #expect(desk.turnIsUsedUp)
+    #expect(desk.turnIsUsedUp == true)
     // What was sent at once may be more than was left.
     desk.noteSent(1_000)
-    #expect(desk.turnIsUsedUp)
+    #expect(desk.turnIsUsedUp == true)
     desk.beginTurn()
     #expect(!desk.turnIsUsedUp && !desk.hasSent)
   }

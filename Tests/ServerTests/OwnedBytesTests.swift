@@ -4,31 +4,35 @@ import Testing
 
 @Suite struct OwnedBytesTests {
   static func copy(_ bytes: [UInt8]) -> OwnedBytes {
-    unsafe bytes.withUnsafeBytes { unsafe OwnedBytes(copying: $0) }
+    var owned = OwnedBytes()
+    unsafe bytes.withUnsafeBytes { unsafe owned = OwnedBytes(copying: $0) }
+    return owned
   }
 
   static func copy(_ first: [UInt8], _ second: [UInt8], _ third: [UInt8]) -> OwnedBytes {
+    var owned = OwnedBytes()
     unsafe first.withUnsafeBytes { first in
       unsafe second.withUnsafeBytes { second in
-        unsafe third.withUnsafeBytes { third in unsafe OwnedBytes(copying: first, second, third) }
+        unsafe third.withUnsafeBytes { third in unsafe owned = OwnedBytes(copying: first, second, third) }
       }
     }
+    return owned
   }
 
   static func array(_ bytes: borrowing OwnedBytes) -> [UInt8] { unsafe Array(bytes.bytes) }
 
   @Test func noBytes() {
     let none = OwnedBytes()
-    #expect(none.isEmpty)
+    #expect(none.isEmpty == true)
     #expect(unsafe none.bytes.isEmpty)
     let copied = Self.copy([])
-    #expect(copied.isEmpty)
+    #expect(copied.isEmpty == true)
   }
 
   @Test(arguments: [[1], [1, 2, 3], [UInt8](repeating: 7, count: 100_000)])
   func copies(bytes: [UInt8]) {
     let owned = Self.copy(bytes)
-    #expect(!owned.isEmpty)
+    #expect(owned.isEmpty == false)
     let copied = Self.array(owned)
     #expect(copied == bytes)
   }
@@ -52,9 +56,9 @@ import Testing
     let rest = Self.array(owned)
     #expect(rest == [3, 4, 5])
     owned.removeFirst(2)
-    #expect(!owned.isEmpty)
+    #expect(owned.isEmpty == false)
     owned.removeFirst(1)
-    #expect(owned.isEmpty)
+    #expect(owned.isEmpty == true)
     let none = Self.array(owned)
     #expect(none == [])
   }
@@ -63,7 +67,7 @@ import Testing
     var owned = Self.copy([1, 2, 3])
     owned.removeFirst(1)
     let taken = owned.take()
-    #expect(owned.isEmpty)
+    #expect(owned.isEmpty == true)
     let bytes = Self.array(taken)
     #expect(bytes == [2, 3])
     // What is left can be used again.

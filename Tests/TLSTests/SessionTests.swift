@@ -15,7 +15,7 @@ extension Session.ReadProgress: Equatable {
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct SessionTests {
+@Suite struct SessionTests {
   static let versions = [TLS1_2_VERSION, TLS1_3_VERSION]
 
   /// A pair that has shaken hands.
@@ -85,7 +85,9 @@ extension Session.ReadProgress: Equatable {
 
   @Test(arguments: [
     ([], ""), (["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), (["http/1.1", "h2"], "http/1.1"),
-    (["acme", "http/1.1", "x"], "http/1.1"),
+    (["acme", "http/1.1", "x"], "http/1.1"), (["http/1.0"], "http/1.0"),
+    (["http/1.0", "http/1.1"], "http/1.1"),
+    (["h2", "http/1.0"], "http/1.0"),
   ])
   func protocolIsHTTP1(offered: [String], chosen: String) throws {
     for version in Self.versions {
@@ -94,7 +96,7 @@ extension Session.ReadProgress: Equatable {
     }
   }
 
-  @Test(arguments: [["h2"], ["http/1.0"], ["http/1"], ["http/1.1x"], ["HTTP/1.1"], ["h2", "h3", "spdy/3"]])
+  @Test(arguments: [["h2"], ["http/0.9"], ["http/1"], ["http/1.1x"], ["HTTP/1.1"], ["h2", "h3", "spdy/3"]])
   func otherProtocolsAreRefused(offered: [String]) throws {
     for version in Self.versions {
       let pair = try Pair(ClientOffer(version: version, protocols: offered))

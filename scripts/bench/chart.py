@@ -8,6 +8,8 @@ COLOURS = {"floor": "#b8bec6", "sluice": "#0b6e4f", "nginx": "#e08e45", "lighttp
 WIDTH, LEFT, RIGHT = 1100, 70, 30
 PANEL, GAP, TOP, BOTTOM = 210, 62, 120, 50
 CEILING = 2.0  # higher bars are cut off; their label says how high they are
+EXPLANATION = ("Lower is better. The floor is the least that a C loop can do: it reads no request and knows one file. "
+               "Its bar says what that costs.")
 INK, FAINT = "#1f2933", "#e4e7eb"
 
 
@@ -26,8 +28,7 @@ def draw(report):
         'font-family="system-ui, -apple-system, Segoe UI, DejaVu Sans, sans-serif">',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         text(LEFT, 36, f"{what} per request, as a multiple of the floor", 22, weight="600"),
-        text(LEFT, 60, "Lower is better. The floor is the least that a C loop can do: it reads no request and knows one "
-             "file. Its bar says what that costs.", 13, "#52606d"),
+        text(LEFT, 60, EXPLANATION, 13, "#52606d"),
     ]
     parts += legend(servers)
     for number, transport in enumerate(panels):
@@ -82,13 +83,13 @@ def one_bar(x, bottom, width, scale, server, value, ratio, lab):
     y = bottom - height
     label = amount(value, lab) if server == "floor" else f"{ratio:.2f}"
     # A cut through a bar that is higher than shown.
-    cut = [f'<path d="M{x:.1f} {y + 16:.1f}l{width:.1f} -8v5l-{width:.1f} 8z" fill="#ffffff"/>'] if ratio > CEILING else []
+    cut = f'<path d="M{x:.1f} {y + 16:.1f}l{width:.1f} -8v5l-{width:.1f} 8z" fill="#ffffff"/>'
     return [
         f'<rect x="{x + 2:.1f}" y="{y:.1f}" width="{width - 4:.1f}" height="{height:.1f}" rx="2" '
         f'fill="{COLOURS[server]}"/>',
         text(x + width / 2, y - 5, label, 12 if width >= 40 else 11, anchor="middle",
              weight="600" if server == "sluice" else "400"),
-        *cut,
+        cut if ratio > CEILING else "",
     ]
 
 

@@ -5,12 +5,14 @@
 //       GET that asks to close, whose response must have the status 200 and SIZE bytes of content.
 //       -t: TLS (1.3, TLS_AES_128_GCM_SHA256), each handshake a full one; -r: each resumes the session before it.
 //   connections -i -p PORT -u PATH -s SIZE [-t] -n COUNT
-//       opens COUNT connections, makes one request on each, prints how many it holds, and holds them until stdin ends.
+//       opens COUNT connections, makes one request on each, prints how many it holds, holds them until stdin ends, and
+//       prints how many of them the server has kept open, too.
 //
-// Prints one line of JSON. A handshake of the other kind, a wrong response and a failed connection count as errors.
+// Prints JSON, one object a line. A handshake of the other kind, a wrong response and a failed connection count as errors.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -191,16 +193,19 @@ static void hold(void) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     client.context = tls ? make_context() : NULL;
+    struct pollfd *held_open = calloc((size_t)limit, sizeof *held_open);
     long held = 0;
     while (held < limit) {
         int fd = open_socket();
         SSL *ssl = fd >= 0 && tls ? greet(&client, fd) : NULL;
         if (fd < 0 || (tls && !ssl) || !exchange(fd, ssl, &client.bytes)) break;
-        held++;  // open, until the process ends
+        held_open[held++] = (struct pollfd){.fd = fd, .events = POLLRDHUP};
     }
     printf("{\"held\": %ld}\n", held);
     fflush(stdout);
     while (getchar() != EOF) continue;
+    int closed = poll(held_open, (nfds_t)held, 0);
+    printf("{\"kept\": %ld}\n", held - closed);
 }
 
 int main(int count, char **arguments) {
@@ -221,7 +226,8 @@ int main(int count, char **arguments) {
         default: return 64;
         }
     }
-    if (!port || !content_size || threads < 1 || threads > THREADS || limit < 1 || limit > SAMPLES || (resume && !tls)) {
+    bool bounded = threads >= 1 && threads <= THREADS && limit >= 1 && limit <= SAMPLES;
+    if (!port || !content_size || !bounded || (resume && !tls)) {
         fputs("connections: wrong usage (see the head of connections.c)\n", stderr);
         return 64;
     }

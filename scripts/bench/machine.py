@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def choose_cpus():
-    """One CPU for the servers; for the clients all others that do not share its core. Both empty if there is one only."""
+    """One CPU for the servers; for the clients all that do not share its core. Both empty if there is but one."""
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         return [], []
@@ -61,7 +61,8 @@ def describe(programs, server_cpus, client_cpus):
 
 def version(name, path):
     """As the program says it; empty if it says none."""
-    flags = {"nginx": "-v", "lighttpd": "-v", "h2o": "--version", "wrk": "-v", "valgrind": "--version", "perf": "--version"}
+    long = "--version"
+    flags = {"nginx": "-v", "lighttpd": "-v", "h2o": long, "wrk": "-v", "valgrind": long, "perf": long}
     if name not in flags:
         return ""
     found = re.search(r"\d+\.\d+[\w.\-]*", _first_line([path, flags[name]]))

@@ -29,9 +29,10 @@ def idle_connections(bench, endpoint, count):
             raise Failed(f"only {held} of {count} connections could be held")
         yield
     finally:
-        holder.stdin.close()
-        holder.wait()
-        holder.stdout.close()
+        said, _ = holder.communicate()
+    kept = json.loads(said)["kept"]
+    if kept < count:
+        raise Failed(f"the server closed {count - kept} of {count} idle connections meanwhile")
 
 
 def idle_memory(bench, server, transport):

@@ -27,9 +27,9 @@ COLUMNS = [
     ("RSS KiB", "rss_kib", 0, True),
 ]
 
-TIME = """**Time, not instructions.** CPU figures are microseconds that the server's threads spent on a CPU, in user mode and
-in the kernel (`/proc/PID/task/*/schedstat` before and after). They depend on the machine and on what else it does, so
-compare figures of one report only, and ratios rather than figures."""
+TIME = """**Time, not instructions.** CPU figures are microseconds that the server's threads spent on a CPU, in user
+mode and in the kernel (`/proc/PID/task/*/schedstat` before and after). They depend on the machine and on what else it does,
+so compare figures of one report only, and ratios rather than figures."""
 
 INSTRUCTIONS = """**Instructions, not time.** This ran in an emulator whose clock advances by one nanosecond for each
 instruction, so a "microsecond of CPU" is a thousand instructions of the server, user mode and kernel together. The
@@ -44,6 +44,22 @@ their turns in each round, another one first each time; the figures are medians 
 TLS figures include the handshakes with which each load begins: one per cent or two of the CPU with 10 connections.
 The *floor* is `scripts/bench/floor.c`: the least that a C loop can do. It reads no request and knows one file. Above
 16 KiB of user TLS it sends 64 KiB at a time, which a server may well do better: there the best peer is the measure."""
+
+PROOF = """**Proof of kernel TLS.** For each of its rows, the kernel's own count of connections that it encrypts
+(TlsTxSw in `/proc/net/tls_stat`) rose by those of the load; for user TLS it did not rise."""
+
+NO_KERNEL_TLS = """**No kernel TLS here.** This kernel has none (`modprobe tls` as root may help), so there are no
+figures for it. `scripts/bench.sh --lab` measures it on a kernel that has it."""
+
+IDLE = """## Memory of an idle connection
+
+KiB for each of 900 connections that have made one request and wait, measured before any load. nginx has allocated part
+of it at the start."""
+
+SYSTEM_CALLS = """## System calls per request
+
+Counted by strace in a run of its own. Servers under strace are slow, so more requests are ready at each epoll_wait than
+otherwise."""
 
 
 def number(value, digits=0):
@@ -98,13 +114,7 @@ class Report:
         self.lines += ["![The chart](chart.svg)", "", INSTRUCTIONS if self.lab else TIME, ""]
         self.lines += [METHOD.format(rounds=plan["rounds"], s="s" * (plan["rounds"] > 1), seconds=plan["seconds"],
                                      pinning=pinning), ""]
-        if machine["kernel_tls"]:
-            self.lines += ["**Proof of kernel TLS.** For each of its rows, the kernel's own count of connections that it "
-                           "encrypts (TlsTxSw in `/proc/net/tls_stat`) rose by those of the load; for user TLS it did "
-                           "not.", ""]
-        else:
-            self.lines += ["**No kernel TLS here.** This kernel has none (`modprobe tls` as root may help), so there are "
-                           "no figures for it. `scripts/bench.sh --lab` measures it on a kernel that has it.", ""]
+        self.lines += [PROOF if machine["kernel_tls"] else NO_KERNEL_TLS, ""]
 
     def warnings(self):
         machine, lines = self.data["machine"], []
@@ -112,9 +122,9 @@ class Report:
             waits = sorted(r["median"]["server_wait_percent"] for r in self.data["rows"] if r.get("median"))
             wait = waits[len(waits) // 2] if waits else 0
             if machine["busy_percent"] > 10 or wait > 2:
-                lines.append(f"> **The machine was busy with other things**: {machine['busy_percent']:.0f} % of its CPUs "
-                             f"before the start; then servers waited for their CPU {wait:.0f} % of the time (median). "
-                             "The figures are noise to that extent.")
+                lines.append("> **The machine was busy with other things**: before the start "
+                             f"{machine['busy_percent']:.0f} % of its CPUs; then servers waited for their CPU "
+                             f"{wait:.0f} % of the time (median). The figures are noise to that extent.")
             if machine["stolen_ticks"] > machine["duration_s"]:
                 lines.append(f"> The hypervisor took {machine['stolen_ticks'] / 100:.0f} CPU seconds away.")
         lines += [f"> **{name} was not measured**: {why}" for name, why in self.data["refused"].items()]
@@ -155,8 +165,7 @@ class Report:
             self.lines += [f"{reason[0]}: no figure, {reason[1]}.", ""]
 
     def memory(self):
-        self.lines += ["## Memory of an idle connection", "", "KiB for each of 900 connections that have made one request "
-                       "and wait, measured before any load. nginx has allocated part of it at the start.", ""]
+        self.lines += [IDLE, ""]
         rows = []
         for name, found in self.data["probes"].items():
             if name.startswith("idle "):
@@ -167,12 +176,14 @@ class Report:
         self.lines += table(["transport", "server", "PSS KiB", "RSS KiB", ""], rows) + [""]
 
     def system_calls(self):
-        self.lines += ["## System calls per request", "", "Counted by strace in a run of its own. Servers under strace are "
-                       "slow, so more requests are ready at each epoll_wait than otherwise.", ""]
-        rows = [[f"{TRANSPORTS[r['transport']]}, {r['size']}", r["server"], number(sum(r["system_calls"].values()), 2),
-                 ", ".join(f"{count:.2f} {call}" for call, count in sorted(r["system_calls"].items(), key=lambda c: -c[1])
-                           if count >= 0.005)]
-                for r in self.data["rows"] if r.get("system_calls")]
+        self.lines += [SYSTEM_CALLS, ""]
+        rows = []
+        for r in self.data["rows"]:
+            calls = sorted(r.get("system_calls", {}).items(), key=lambda call: -call[1])
+            if calls:
+                each = ", ".join(f"{count:.2f} {call}" for call, count in calls if count >= 0.005)
+                rows.append([f"{TRANSPORTS[r['transport']]}, {r['size']}", r["server"],
+                             number(sum(count for _, count in calls), 2), each])
         if rows:
             self.lines += table(["case", "server", "all", "each"], rows) + [""]
         if isinstance(self.data["probes"].get("system_calls"), str):

@@ -116,7 +116,8 @@ class Targets:
         def measure():
             self.only(True)
             kernel, user = (self.value("sluice", t, size, FOUR) for t in ("kernel", "user"))
-            return kernel / user, f"{kernel / user:.2f} × user TLS ({kernel:.1f} against {user:.1f} thousand instructions)"
+            ratio = kernel / user
+            return ratio, f"{ratio:.2f} × user TLS ({kernel:.1f} against {user:.1f} thousand instructions)"
         return measure
 
     def probe(self, name):

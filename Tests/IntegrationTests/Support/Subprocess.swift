@@ -62,6 +62,9 @@ final class Subprocess {
       unsafe posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, folder + "/stdout", create, 0o600)
     }
     unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, folder + "/stderr", create, 0o600)
+    // Other tests of this process may have descriptors open that are not closed on exec: who counts must not inherit
+    // them.
+    for descriptor in (STDERR_FILENO + 1)..<1024 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
 
     // Signals as they are by default, whatever the test runner has made of them.
     var attributes = posix_spawnattr_t()

@@ -22,9 +22,8 @@ struct KernelTLSTransferTests {
       let line = "SSL connection using TLSv\(secure.version) / \(secure.name)"
       #expect(result.errorOutput.contains(line), "\(line)")
     }
-    let copies = try Shell.require(["sha256sum"] + names, workingFolder: folder.path)
-    let originals = try Shell.require(["sha256sum"] + names, workingFolder: TemporarySite.common().path)
-    #expect(copies == originals, "\(transport) \(String(describing: secure))")
+    let sums = try Transfer.sums(names, in: folder.path)
+    #expect(try sums == Transfer.originals(names), "\(transport) \(String(describing: secure))")
   }
 
   @Test(arguments: Transfer.Transport.allCases) func everySizeAndCipher(transport: Transfer.Transport) throws

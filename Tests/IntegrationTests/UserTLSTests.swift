@@ -4,34 +4,31 @@ import Testing
 /// HTTPS where OpenSSL encrypts (`--ktls off`): the same bytes as in plaintext, and an end that can be told from a cut.
 @Suite struct UserTLSTests {
   private let pair: TestCertificates.Pair
-  private let site: TemporarySite
   private let sluice: SluiceProcess
 
   init() throws {
     pair = try TestCertificates.ecdsa
-    site = try TemporarySite.common()
-    sluice = try SluiceProcess(site.path, .both(pair))
+    sluice = try SluiceProcess(TemporarySite.common().path, .both(pair))
   }
 
   @Test(arguments: Curl.Secure.all) func sameBytesAsInPlaintext(secure: Curl.Secure) throws {
     let folder = try TemporarySite()
-    for size in TemporarySite.sizes {
-      let file = "\(folder.path)/\(size)"
-      let url = try sluice.url("https") + "/\(size).bin"
-      let result = try Curl.run(Curl.trusting(pair) + secure.curlFlags + ["-o", file, url])
-      #expect(result.exitStatus == 0, "\(size): \(result.errorOutput)")
-      #expect(try Transfer.sum(file) == Transfer.sum("\(site.path)/\(size).bin"), "\(size)")
+    let names = TemporarySite.sizes.map { "\($0).bin" }
+    for name in names {
+      let files = ["-o", "\(folder.path)/\(name)", try sluice.url("https") + "/" + name]
+      let result = try Curl.run(Curl.trusting(pair) + secure.curlFlags + files)
+      #expect(result.exitStatus == 0, "\(name): \(result.errorOutput)")
     }
+    #expect(try Transfer.sums(names, in: folder.path) == Transfer.originals(names))
     let metrics = try sluice.stopForMetrics()
     #expect(metrics["user_tls"] == TemporarySite.sizes.count && metrics["kernel_tls"] == 0)
   }
 
   @Test(arguments: Curl.Secure.preferred) func bigFile(secure: Curl.Secure) throws {
     let folder = try TemporarySite()
-    let file = "\(folder.path)/big"
-    let url = try sluice.url("https") + "/big.bin"
-    #expect(try Curl.run(Curl.trusting(pair) + secure.curlFlags + ["-o", file, url]).exitStatus == 0)
-    #expect(try Transfer.sum(file) == Transfer.sum("\(site.path)/big.bin"))
+    let files = ["-o", "\(folder.path)/big.bin", try sluice.url("https") + "/big.bin"]
+    #expect(try Curl.run(Curl.trusting(pair) + secure.curlFlags + files).exitStatus == 0)
+    #expect(try Transfer.sums(["big.bin"], in: folder.path) == Transfer.originals(["big.bin"]))
   }
 
   @Test(arguments: ["1.2", "1.3"]) func sameHeadsAsInPlaintext(version: String) throws {

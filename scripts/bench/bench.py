@@ -44,7 +44,8 @@ def make_bench(arguments, work):
     if arguments.peers:
         wanted |= {kind.name: find_program(kind.name) for kind in PEERS}
     programs = {name: shutil.copy2(path, work / name) for name, path in wanted.items() if path}
-    programs |= {name: find_program(name) for name in ("perf", "valgrind") if find_program(name)}
+    if not arguments.lab:
+        programs |= {name: find_program(name) for name in ("perf", "valgrind") if find_program(name)}
     for file in ("ca.pem", "localhost.pem", "localhost.key"):
         shutil.copy2(arguments.tools / file, work)
     servers, clients = machine.choose_cpus()

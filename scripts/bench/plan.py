@@ -61,7 +61,7 @@ class Plan:
     def seconds_of(self, case):
         # In the lab a second holds only some hundred requests of 1 MiB.
         if case.load is FOUR and case.size == "1 MiB":
-            return self.seconds * 3
+            return self.seconds * 2
         # wrk counts its first requests, too, which wait for all the others' handshakes: in a second or three these are
         # more than one in a hundred, and p99 would tell of nothing else.
         if case.load is HUNDRED and case.size == "1 KiB" and self.long_probes:

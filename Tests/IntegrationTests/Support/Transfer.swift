@@ -25,8 +25,24 @@ enum Transfer {
     func flags() throws -> [String] { self == .plain ? [] : try Curl.trusting(TestCertificates.ecdsa) }
   }
 
-  /// SHA-256 of a file.
-  static func sum(_ file: String) throws -> String {
-    String(try Shell.require(["sha256sum", file]).prefix(64))
+  /// SHA-256 of files in a folder, in hexadecimal.
+  static func sums(_ names: [String], in folder: String) throws -> [String] {
+    try Shell.require(["sha256sum"] + names, workingFolder: folder).split(separator: "\n").map {
+      String($0.prefix(64))
+    }
+  }
+
+  /// The sums of the common site's files. Taken once: an emulated machine takes its time.
+  static func originals(_ names: [String]) throws -> [String] {
+    try names.map { name in
+      guard let sum = try sharedSums.get()[name] else { throw TestFailure("no sum of \(name)") }
+      return sum
+    }
+  }
+
+  private static let sharedSums = Result { () throws -> [String: String] in
+    let names = TemporarySite.sizes.map { "\($0).bin" } + ["big.bin"]
+    let sums = try Transfer.sums(names, in: TemporarySite.common().path)
+    return Dictionary(uniqueKeysWithValues: zip(names, sums))
   }
 }

@@ -7,7 +7,8 @@ extension Transfer.Transport {
   private static let partSize = 24 << 20
 
   /// A curl that takes in no more of `path`, or of a part of it, than we read.
-  private func slowClient(_ sluice: SluiceProcess, _ path: String, _ more: [String] = []) throws -> Subprocess {
+  private func slowClient(_ sluice: SluiceProcess, _ path: String, _ more: [String] = []) throws -> Subprocess
+  {
     let command = try ["curl"] + Curl.flags + flags() + more + ["-N", "-o", "-", url(sluice) + path]
     return try Subprocess(command, stdout: .socket)
   }

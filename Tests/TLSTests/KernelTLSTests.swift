@@ -47,7 +47,8 @@ import Testing
       close(before)
       for _ in 0..<50 { _ = KernelTLS.probe() }
       let after = dup(0)
-      precondition(after == before, "the first free descriptor is \(after), not \(before)")
+      // The test library's own threads may have opened a few meanwhile; 50 probes that leak would leave 50 or more.
+      precondition(after < before + 50, "the first free descriptor is \(after), was \(before)")
     }
   }
 }

@@ -37,12 +37,15 @@ def read_arguments():
     return parser.parse_args()
 
 
+def peers(arguments):
+    return ([Nginx] if arguments.lab else PEERS) if arguments.peers else []
+
+
 def make_bench(arguments, work):
     """Copies what is started: in the lab, everything outside /tmp is slow to read."""
     wanted = {"sluice": arguments.sluice, "floor": arguments.tools / "floor",
               "connections": arguments.tools / "connections", "wrk": find_program("wrk")}
-    if arguments.peers:
-        wanted |= {kind.name: find_program(kind.name) for kind in PEERS}
+    wanted |= {kind.name: find_program(kind.name) for kind in peers(arguments)}
     programs = {name: shutil.copy2(path, work / name) for name, path in wanted.items() if path}
     if not arguments.lab:
         programs |= {name: find_program(name) for name in ("perf", "valgrind") if find_program(name)}
@@ -57,8 +60,7 @@ class Benchmark:
         self.arguments = arguments
         self.bench = bench
         self.plan = make_plan(arguments.lab, arguments.quick, arguments.peers, arguments.rounds)
-        peers = [Nginx] if arguments.lab else PEERS
-        self.kinds = [Floor, Sluice] + [kind for kind in peers if arguments.peers]
+        self.kinds = [Floor, Sluice] + peers(arguments)
         self.servers = []
         self.rows = {}  # case and server's name: row
         self.probes = {}

@@ -39,8 +39,9 @@ def draw(report):
 
 
 def text(x, y, content, size, colour=INK, anchor="start", weight="400"):
+    # The white edge keeps a label readable across a line.
     return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
-            f'font-weight="{weight}">{escape(content)}</text>')
+            f'font-weight="{weight}" stroke="#ffffff" stroke-width="3" paint-order="stroke">{escape(content)}</text>')
 
 
 def legend(servers):
@@ -61,6 +62,9 @@ def panel(top, transport, sizes, servers, rows, lab):
         y = bottom - step * scale / 2
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{FAINT}"/>')
         parts.append(text(LEFT - 10, y + 4, f"{step / 2:g} ×", 12, "#7b8794", "end"))
+    y = bottom - scale
+    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{INK}" '
+                 'stroke-dasharray="5 4" stroke-width="1.2"/>')
     group = (WIDTH - LEFT - RIGHT) / len(sizes)
     bar = min(52, group * 0.86 / len(servers))
     for place, size in enumerate(sizes):
@@ -72,9 +76,6 @@ def panel(top, transport, sizes, servers, rows, lab):
             x = middle + (i - len(present) / 2) * bar
             value = rows[transport, size, server]
             parts += one_bar(x, bottom, bar, scale, server, value, value / floor, lab)
-    y = bottom - scale
-    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{INK}" '
-                 'stroke-dasharray="5 4" stroke-width="1.2"/>')
     return parts
 
 

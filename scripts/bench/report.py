@@ -41,7 +41,7 @@ worker; access logs off, sendfile and open-file caches on (the configurations ar
 was measured, curl fetched every file from every server, and its SHA-256 was right. The servers ran all at once and had
 their turns in each round, another one first each time; the figures are medians of {rounds} round{s} of {seconds} s.
 {pinning}
-TLS figures include the handshakes with which each load begins: one per cent or two of the CPU with 10 connections.
+TLS figures include the handshakes with which each load begins: a per cent or two of its CPU with up to 10 connections.
 The *floor* is `scripts/bench/floor.c`: the least that a C loop can do. It reads no request and knows one file. Above
 16 KiB of user TLS it sends 64 KiB at a time, which a server may well do better: there the best peer is the measure."""
 
@@ -75,12 +75,14 @@ class Report:
     def __init__(self, data):
         self.data = data
         self.lab = data["plan"]["lab"]
-        self.targets = Targets(data).rows
+        # First what this run measured.
+        self.targets = sorted(Targets(data).rows, key=lambda target: target["figure"] is None)
         self.lines = []
 
     def markdown(self):
         self.head()
         self.target_table()
+        self.encryption()
         loads = list(dict.fromkeys((r["load"], r["kind"], r["threads"], r["connections"]) for r in self.data["rows"]))
         for load in loads:
             for transport in TRANSPORTS:
@@ -93,6 +95,7 @@ class Report:
 
     def head(self):
         machine, plan = self.data["machine"], self.data["plan"]
+        minutes = "" if self.lab else f" ({machine['duration_s'] / 60:.0f} minutes)"
         versions = ", ".join(f"{n} {v}" for n, v in machine["versions"].items() if v)
         one = not machine["server_cpus"]
         pinning = ("Servers and clients shared the one CPU." if one else
@@ -102,7 +105,7 @@ class Report:
             "# What Sluice's requests cost", "",
             *table(["", ""], [
                 ["date", machine["date"]],
-                ["command", f"`{machine['command']}` ({machine['duration_s'] / 60:.0f} minutes)"],
+                ["command", f"`{machine['command']}`{minutes}"],
                 ["commit", machine["commit"]],
                 ["CPU", machine["cpu"] + (" (a virtual machine)" if machine["hypervisor"] else "")],
                 ["kernel", f"{machine['kernel']} (kernel TLS: {'yes' if machine['kernel_tls'] else 'no'})"],
@@ -138,6 +141,21 @@ class Report:
                 for t in self.targets]
         self.lines += table(["target", "measured", "bound", "verdict"], rows) + [""]
 
+    def encryption(self):
+        """What sluice's request costs over each transport, where this run has kernel TLS."""
+        load = self.data["rows"][0]["load"]
+        found = {(r["size"], r["transport"]): r["median"]["cpu_us_per_request"] for r in self.data["rows"]
+                 if r["server"] == "sluice" and r["load"] == load and r.get("median")}
+        rows = []
+        for size in self.data["plan"]["sizes"]:
+            plain, kernel, user = (found.get((size, transport)) for transport in TRANSPORTS)
+            if plain and kernel and user:
+                rows.append([size, number(plain, 1), number(kernel, 1), number(user, 1), number(kernel / user, 2)])
+        if rows:
+            unit = "thousand instructions" if self.lab else "CPU µs"
+            self.lines += ["## What encryption costs", "", f"sluice, {unit} per request, {load}.", ""]
+            self.lines += table(["size", "plaintext", "kernel TLS", "user TLS", "kernel / user"], rows) + [""]
+
     def case_table(self, transport, load):
         rows = [r for r in self.data["rows"] if r["transport"] == transport and r["load"] == load[0]]
         measured = [r for r in rows if r.get("median")]
@@ -148,6 +166,8 @@ class Report:
         tool = f"wrk -t{threads} -c{connections}" if kind in ("keep-alive", "close") else f"{threads} at a time"
         self.lines += [f"## {title[0].upper()}{title[1:]}, {name} ({tool})", ""]
         columns = [c for c in COLUMNS if c[3] or not self.lab]
+        if transport == "kernel":
+            columns.append(("TlsTxSw", "kernel_tls_connections", 0, True))
         rename = {"CPU µs/request": "thousand instructions/request", "CPU µs/MiB": "thousand instructions/MiB"}
         head = ["size", "server"] + [rename.get(c[0], c[0]) if self.lab else c[0] for c in columns] + ["× floor"]
         floors = {r["size"]: r["median"]["cpu_us_per_request"] for r in measured if r["server"] == "floor"}

@@ -88,10 +88,11 @@ extension Transfer.Transport {
     #expect(try sluice.process.wait() == 0)
   }
 
-  /// wrk, for a second: every request is answered, and with 2xx.
-  func expectLoadIsServed(_ name: String) throws {
+  /// wrk, for a second or so: every request is answered, and with 2xx.
+  func expectLoadIsServed(_ name: String, connections: Int = 20, seconds: Int = 1) throws {
     let sluice = try serve(TemporarySite.common().path)
-    let result = try Shell.run(["wrk", "-t1", "-c20", "-d1s", "--timeout", "60s", url(sluice) + "/" + name])
+    let load = ["-t1", "-c\(connections)", "-d\(seconds)s", "--timeout", "60s"]
+    let result = try Shell.run(["wrk"] + load + [url(sluice) + "/" + name])
     #expect(result.exitStatus == 0)
     #expect(!result.output.contains("Socket errors"), "\(result.output)")
     #expect(!result.output.contains("Non-2xx"), "\(result.output)")

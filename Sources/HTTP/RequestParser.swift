@@ -43,6 +43,8 @@ public struct RequestParser: ~Escapable {
   private let limits: Limits
   private var position = 0
   private var head = RequestHead()
+  /// Of any method but GET.
+  private var methodName = 0..<0
   private var hosts = 0
   private var contentLength: Int64 = -1
   private var isChunked = false
@@ -102,7 +104,8 @@ public struct RequestParser: ~Escapable {
     let start = position
     try skip(.token)
     guard position > start, bytes[position] == .space else { throw .malformed }
-    head.method = method(start..<position)
+    methodName = start..<position
+    head.method = method(methodName)
     position += 1
   }
 
@@ -153,7 +156,7 @@ public struct RequestParser: ~Escapable {
     }
     try skip(.authority)
     // CONNECT is refused whatever it names; no other method has the authority form.
-    if head.method == .notAllowed, bytes[position] == .space { return }
+    if equals(methodName, "CONNECT"), bytes[position] == .space { return }
     // The class stops at the first slash: what was passed over is "http:" or "https:".
     let scheme = start..<position
     guard equalsIgnoringCase(scheme, "http:") || equalsIgnoringCase(scheme, "https:") else {

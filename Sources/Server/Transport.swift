@@ -187,13 +187,13 @@ extension Connection {
     } else {
       _ = unsafe socket.send(alert, more: false)
     }
-    unsafe desk.outbox.pointee.clear()
+    desk.clearOutbox()
   }
 
   /// Sends what OpenSSL has encrypted, and keeps what the socket does not take.
   mutating func flushOutbox(_ desk: inout Desk) -> Step {
     if unsafe desk.outbox.pointee.count == 0 { return .onward }
-    defer { unsafe desk.outbox.pointee.clear() }
+    defer { desk.clearOutbox() }
     return unsafe send(desk.outbox.pointee.bytes, more: false, &desk)
   }
 }

@@ -40,7 +40,7 @@ run_suite
 step "kernel TLS tests"
 # The release build: under an emulated CPU the debug build is too slow. The test program is run by itself, because
 # `swift test` would look at the package again.
-SLUICE_BINARY=$repo/.build/release/sluice "$repo/scripts/ktls-lab.sh" \
+SLUICE_BINARY=$repo/.build/release/sluice SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-2700} "$repo/scripts/ktls-lab.sh" \
     .build/debug/sluicePackageTests.xctest --testing-library swift-testing --filter KernelTLS
 
 for sanitizer in address thread; do

@@ -64,8 +64,7 @@ import Testing
 
   /// Sockets in state LISTEN that a process has.
   private func listeners(of sluice: SluiceProcess) throws -> Int {
-    let descriptors = try Shell.require(["ls", "-l", "/proc/\(sluice.process.identifier)/fd"])
-    let inodes = Set(descriptors.matches(of: /socket:\[(\d+)\]/).map { String($0.output.1) })
+    let inodes = Set(try sluice.descriptors().matches(of: /socket:\[(\d+)\]/).map { String($0.output.1) })
     var count = 0
     for name in ["tcp", "tcp6"] {
       let table = readFile("/proc/\(sluice.process.identifier)/net/\(name)") ?? []

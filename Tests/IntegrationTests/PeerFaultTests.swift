@@ -24,13 +24,9 @@ import Testing
     try transport.expectKilledClientIsNoticed()
   }
 
-  private func descriptors(of sluice: SluiceProcess, matching text: String) throws -> Int {
-    let list = try Shell.require(["ls", "-l", "/proc/\(sluice.process.identifier)/fd"])
-    return list.split(separator: "\n").filter { $0.contains(text) }.count
-  }
-
   @Test func closedConnectionsLeaveNoDescriptor() throws {
-    let before = try descriptors(of: sluice, matching: "socket:")
+    func sockets() throws -> Int { try sluice.descriptors().matches(of: /socket:/).count }
+    let before = try sockets()
     do {
       var connections: [RawConnection] = []
       for index in 0..<100 {
@@ -40,7 +36,7 @@ import Testing
         connections.append(connection)
       }
     }
-    try waitUntil("all sockets are closed") { try descriptors(of: sluice, matching: "socket:") == before }
+    try waitUntil("all sockets are closed") { try sockets() == before }
   }
 
   @Test(arguments: ["hello.txt", "big.bin"]) func halfClosedClientGetsTheWholeResponse(name: String) throws {

@@ -102,6 +102,11 @@ final class SluiceProcess {
     try RawConnection(port: plainPort, receiveBuffer: receiveBuffer)
   }
 
+  /// What it has open, a line each as `ls -l` shows it. One that goes while ls looks is no fault.
+  func descriptors() throws -> String {
+    try Shell.run(["ls", "-l", "/proc/\(process.identifier)/fd"]).output
+  }
+
   // MARK: Its end
 
   /// Sends it a signal that should end it.

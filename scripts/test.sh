@@ -38,10 +38,10 @@ run_suite
 [[ ! $quick ]] || exit 0
 
 step "kernel TLS tests"
-# The release build: under an emulated CPU the debug build is too slow. The test program is run by itself, because
-# `swift test` would look at the package again.
+# The release build: under an emulated CPU the debug build is too slow. One test after the other, so that they don't
+# starve one another there. The test program is run by itself, because `swift test` would look at the package again.
 SLUICE_BINARY=$repo/.build/release/sluice SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-2700} "$repo/scripts/ktls-lab.sh" \
-    .build/debug/sluicePackageTests.xctest --testing-library swift-testing --filter KernelTLS
+    .build/debug/sluicePackageTests.xctest --testing-library swift-testing --no-parallel --filter KernelTLS
 
 for sanitizer in address thread; do
     step "tests under the $sanitizer sanitizer"

@@ -6,7 +6,7 @@
 # The command runs with the caller's working folder, arguments and environment; its output and its exit status come
 # back. In the lab it is root, stdin is empty, and it sees this machine's own files, copy on write: what it changes is
 # lost, except below SLUICE_LAB_OUT. Every read of such a file crosses into the emulator and is slow, so copy what you
-# serve to /tmp first, which is a fresh tmpfs. There is no network but loopback.
+# serve to a new file below /tmp first, which lies in memory. There is no network but loopback.
 #
 # Environment:
 #   SLUICE_LAB_OUT      a folder that the command may really write to (made if missing; default: none)
@@ -125,10 +125,6 @@ run_in_lab() {
     vng+=(--rwdir "$run" --cwd "$run" --verbose --append loglevel=4)
     for folder in $(extra_top_folders); do vng+=(--overlay-rwdir "/$folder"); done
     [[ ! $out ]] || vng+=(--rwdir "$out")
-    for folder in "$repo" "$PWD"; do
-        # The lab has folders of its own there: what lies in them on this machine must be shown expressly.
-        case $folder/ in /tmp/* | /run/* | /var/tmp/*) vng+=(--rodir "$folder") ;; esac
-    done
     if [[ ${SLUICE_LAB_ICOUNT:-} == 1 ]]; then
         vng+=(--disable-kvm --cpus 1 '--qemu-opts=-icount shift=0,sleep=off')
     else
@@ -165,6 +161,9 @@ mkdir -p "$lab"
 [[ -z ${SLUICE_LAB_OUT:-} ]] || { mkdir -p "$SLUICE_LAB_OUT" && out=$(cd "$SLUICE_LAB_OUT" && pwd -P); }
 for path in "$repo" "$PWD" "$lab" "$out"; do
     [[ $path != *[[:space:]]* ]] || die "virtme-ng cannot use a path with white space: $path"
+    case $path/ in
+    /run/* | /var/tmp/*) die "the lab has a folder of its own for ${path%/*}: use another place than $path" ;;
+    esac
 done
 trap stop_lab EXIT
 trap 'exit 130' INT

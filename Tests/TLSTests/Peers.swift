@@ -163,19 +163,22 @@ final class Pair {
       keyFile: Certificates.path("\(certificate).key"), usesKernelTLS: usesKernelTLS)
   }
 
+  /// No program that another test starts meanwhile shall hold a copy.
+  private static let streamType = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+
   private static func connectLocally() throws -> (Int32, Int32) {
     var pair: (Int32, Int32) = (-1, -1)
     let status = unsafe withUnsafeMutableBytes(of: &pair) { pair in
       unsafe socketpair(
-        AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, pair.assumingMemoryBound(to: Int32.self).baseAddress!)
+        AF_UNIX, streamType, 0, pair.assumingMemoryBound(to: Int32.self).baseAddress!)
     }
     guard status == 0 else { throw SetUpError("socketpair") }
     return pair
   }
 
   private static func connectTCP() throws -> (Int32, Int32) {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let listener = socket(AF_INET, streamType, 0)
+    let client = socket(AF_INET, streamType, 0)
     defer { close(listener) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -271,6 +274,8 @@ final class Pair {
   }
 
   func clientCloses() {
+    // A process that another test has just forked may hold a copy until it becomes another program.
+    shutdown(clientDescriptor, Int32(SHUT_RDWR))
     close(clientDescriptor)
     clientDescriptor = -1
     waitForServer()

@@ -8,22 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-ssize_t CLinux_recv(int fd, void *bytes, size_t count, int flags) {
-    return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
-}
-
-ssize_t CLinux_send(int fd, const void *bytes, size_t count, int flags) {
-    return syscall(SYS_sendto, fd, bytes, count, flags, NULL, 0);
-}
-
-ssize_t CLinux_sendfile(int fd, int file, off_t *offset, size_t count) {
-    return syscall(SYS_sendfile, fd, file, offset, count);
-}
-
-ssize_t CLinux_sendmsg(int fd, const struct msghdr *message, int flags) {
-    return syscall(SYS_sendmsg, fd, message, flags);
-}
-
 int CLinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
     return accept4(fd, address, length, flags);
 }

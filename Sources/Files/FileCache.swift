@@ -13,10 +13,19 @@ public struct FileCache: ~Copyable {
   /// The longest path, in bytes: PATH_MAX.
   public static var longestPath: Int { Int(PATH_MAX) - 1 }
 
+  /// A place in the table. The hash stands here, too, so that looking touches no file but the right one.
+  @safe
+  private struct Slot {
+    var hash: UInt64 = 0
+    var entry: UnsafeMutablePointer<OpenFile>?
+  }
+
   private let root: DocumentRoot
-  private let sets: Int
   private let inMemory: Int
-  private let table: UnsafeMutablePointer<UnsafeMutablePointer<OpenFile>?>
+  private let table: UnsafeMutablePointer<Slot>
+  private let slots: Int
+  /// The bits of a hash that are the index of a set's first slot.
+  private let setMask: UInt64
 
   /// Room for `capacity` files (rounded up to sets of 8); files up to `inMemory` bytes are kept in memory.
   public init(root: DocumentRoot, capacity: Int, inMemory: Int) {
@@ -24,14 +33,15 @@ public struct FileCache: ~Copyable {
     self.inMemory = inMemory
     var sets = 1
     while sets * Self.ways < capacity { sets *= 2 }
-    self.sets = sets
-    unsafe table = .allocate(capacity: sets * Self.ways)
-    unsafe table.initialize(repeating: nil, count: sets * Self.ways)
+    slots = sets * Self.ways
+    setMask = UInt64(slots - Self.ways)
+    unsafe table = .allocate(capacity: slots)
+    unsafe table.initialize(repeating: Slot(), count: slots)
   }
 
   deinit {
-    for index in 0..<sets * Self.ways {
-      guard let entry = unsafe table[index] else { continue }
+    for index in 0..<slots {
+      guard let entry = unsafe table[index].entry else { continue }
       unsafe entry.pointee.isCached = false
       if unsafe entry.pointee.users == 0 {
         unsafe entry.deinitialize(count: 1)
@@ -43,18 +53,24 @@ public struct FileCache: ~Copyable {
 
   /// The file known by `path`, if it is in the cache and still what the path names. `path` is relative to the
   /// root, decoded, and a folder's ends with a slash or is empty: then its index.html is meant.
-  public mutating func find(_ path: UnsafeRawBufferPointer, now: UInt64) -> FileReference? {
-    let hash = unsafe Self.hash(path)
-    let first = Int(truncatingIfNeeded: hash) & (sets - 1) * Self.ways
-    for index in first..<first + Self.ways {
-      guard let entry = unsafe table[index], unsafe entry.pointee.hash == hash,
-        unsafe entry.pointee.keyCount == path.count, unsafe Self.equals(path, entry.pointee.path)
+  public mutating func find(_ path: Span<UInt8>, now: UInt64) -> FileReference? {
+    let hash = unsafe Self.hash(path.bytes)
+    let first = firstSlot(of: hash)
+    for way in 0..<Self.ways {
+      let index = first &+ way
+      guard unsafe table[index].hash == hash, let entry = unsafe table[index].entry,
+        unsafe entry.pointee.keyCount == path.count, unsafe Self.equals(path.bytes, entry.pointee.path)
       else { continue }
       unsafe entry.pointee.usedAt = now
       if unsafe now &- entry.pointee.checkedAt < Self.trustMilliseconds { return unsafe FileReference(entry) }
       return unsafe recheck(index, entry, now: now)
     }
     return nil
+  }
+
+  @inline(__always)
+  private func firstSlot(of hash: UInt64) -> Int {
+    Int(truncatingIfNeeded: hash & setMask)
   }
 
   private mutating func recheck(
@@ -79,14 +95,14 @@ public struct FileCache: ~Copyable {
   }
 
   /// Opens the file that `path` names and puts it into the cache.
-  public mutating func load(_ path: UnsafeRawBufferPointer, now: UInt64) -> Loaded {
+  public mutating func load(_ path: Span<UInt8>, now: UInt64) -> Loaded {
     let index: StaticString = "index.html"
-    let namesFolder = unsafe path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
+    let namesFolder = path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
     let fullCount = path.count + (namesFolder ? index.utf8CodeUnitCount : 0)
     guard fullCount <= Self.longestPath else { return .failed(.notFound) }
     let fullPath = UnsafeMutablePointer<CChar>.allocate(capacity: fullCount + 1)
     let bytes = unsafe UnsafeMutableRawBufferPointer(start: fullPath, count: fullCount + 1)
-    unsafe bytes.copyMemory(from: path)
+    unsafe path.bytes.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
     if namesFolder {
       unsafe memcpy(fullPath + path.count, index.utf8Start, index.utf8CodeUnitCount)
     }
@@ -113,7 +129,7 @@ public struct FileCache: ~Copyable {
       unsafe entry.initialize(
         to: OpenFile(
           descriptor: isSmall ? -1 : descriptor, memory: memory, status: status, path: fullPath,
-          keyCount: path.count, hash: Self.hash(path)))
+          keyCount: path.count, hash: Self.hash(path.bytes)))
       unsafe entry.pointee.checkedAt = now
       unsafe entry.pointee.usedAt = now
       unsafe insert(entry)
@@ -122,24 +138,24 @@ public struct FileCache: ~Copyable {
   }
 
   private mutating func insert(_ entry: UnsafeMutablePointer<OpenFile>) {
-    let first = unsafe Int(truncatingIfNeeded: entry.pointee.hash) & (sets - 1) * Self.ways
+    let first = unsafe firstSlot(of: entry.pointee.hash)
     var place = first
     for index in first..<first + Self.ways {
-      guard let other = unsafe table[index] else {
+      guard let other = unsafe table[index].entry else {
         place = index
         break
       }
-      if let oldest = unsafe table[place], unsafe other.pointee.usedAt < oldest.pointee.usedAt {
+      if let oldest = unsafe table[place].entry, unsafe other.pointee.usedAt < oldest.pointee.usedAt {
         place = index
       }
     }
     drop(place)
-    unsafe table[place] = unsafe entry
+    unsafe table[place] = unsafe Slot(hash: entry.pointee.hash, entry: entry)
   }
 
   private mutating func drop(_ index: Int) {
-    guard let entry = unsafe table[index] else { return }
-    unsafe table[index] = nil
+    guard let entry = unsafe table[index].entry else { return }
+    unsafe table[index] = Slot()
     unsafe entry.pointee.isCached = false
     if unsafe entry.pointee.users == 0 { unsafe free(entry) }
   }
@@ -163,48 +179,65 @@ public struct FileCache: ~Copyable {
 
   /// Whether as many bytes as `path` has are the same. Paths are short: a call of memcmp costs more than this.
   @inline(__always)
-  private static func equals(_ path: UnsafeRawBufferPointer, _ other: UnsafePointer<CChar>) -> Bool {
+  private static func equals(_ path: RawSpan, _ other: UnsafePointer<CChar>) -> Bool {
     let other = unsafe UnsafeRawPointer(other)
     var index = 0
-    while index + 8 <= path.count {
-      let word = unsafe path.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-      if unsafe word != other.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
-      index += 8
+    while index &+ 8 <= path.byteCount {
+      if unsafe path.load(UInt64.self, at: index)
+        != other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      {
+        return false
+      }
+      index &+= 8
     }
-    if index + 4 <= path.count {
-      let word = unsafe path.loadUnaligned(fromByteOffset: index, as: UInt32.self)
-      if unsafe word != other.loadUnaligned(fromByteOffset: index, as: UInt32.self) { return false }
-      index += 4
+    if index &+ 4 <= path.byteCount {
+      if unsafe path.load(UInt32.self, at: index)
+        != other.loadUnaligned(fromByteOffset: index, as: UInt32.self)
+      {
+        return false
+      }
+      index &+= 4
     }
-    while index < path.count {
-      if unsafe path[index] != other.load(fromByteOffset: index, as: UInt8.self) { return false }
-      index += 1
+    while index < path.byteCount {
+      if unsafe path.load(UInt8.self, at: index) != other.load(fromByteOffset: index, as: UInt8.self) {
+        return false
+      }
+      index &+= 1
     }
     return true
   }
 
   /// Eight bytes at a time. Needs no secret: flooding one set only evicts that set's files.
   @inline(__always)
-  private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+  private static func hash(_ bytes: RawSpan) -> UInt64 {
     let multiplier: UInt64 = 0x9E37_79B9_7F4A_7C15
-    var hash = UInt64(truncatingIfNeeded: bytes.count) &* multiplier
+    var hash = UInt64(truncatingIfNeeded: bytes.byteCount) &* multiplier
     var index = 0
-    while index + 8 <= bytes.count {
-      hash = unsafe (hash ^ bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) &* multiplier
+    while index &+ 8 <= bytes.byteCount {
+      hash = (hash ^ bytes.load(UInt64.self, at: index)) &* multiplier
       hash ^= hash >> 32
-      index += 8
+      index &+= 8
     }
-    // The last 1 to 7 bytes, by loads that overlap.
-    let rest = bytes.count - index
     var last: UInt64 = 0
-    if rest >= 4 {
-      last = unsafe UInt64(bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self)) << 32
-      last |= unsafe UInt64(bytes.loadUnaligned(fromByteOffset: bytes.count - 4, as: UInt32.self))
-    } else if rest > 0 {
-      last = unsafe UInt64(bytes[index]) << 16 | UInt64(bytes[index + rest / 2]) << 8
-      last |= unsafe UInt64(bytes[bytes.count - 1])
+    if index &+ 4 <= bytes.byteCount {
+      // The last 4 to 7 bytes, by loads that overlap.
+      last = UInt64(bytes.load(UInt32.self, at: index)) << 32
+      last |= UInt64(bytes.load(UInt32.self, at: bytes.byteCount &- 4))
+    } else {
+      while index < bytes.byteCount {
+        last = last << 8 | UInt64(bytes.load(UInt8.self, at: index))
+        index &+= 1
+      }
     }
     hash = (hash ^ last) &* multiplier
     return hash ^ hash >> 32
+  }
+}
+
+extension RawSpan {
+  /// The integer from `index` on, all of which must be there.
+  @inline(__always)
+  fileprivate func load<Word: FixedWidthInteger & BitwiseCopyable>(_ type: Word.Type, at index: Int) -> Word {
+    unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: type)
   }
 }

@@ -27,7 +27,9 @@ public struct OpenFile: ~Copyable {
   var isCached = true
 
   /// Head room, then the content if it is in memory.
-  @usableFromInline let memory: UnsafeMutableRawBufferPointer
+  @usableFromInline let memory: UnsafeMutableRawPointer
+  /// Bytes of content in memory.
+  @usableFromInline let contentCount: Int
   @usableFromInline var headCount = 0
   /// What the date in the head says, in seconds since 1970; the owner of the head keeps it.
   public var headDate: Int64 = .min
@@ -43,7 +45,8 @@ public struct OpenFile: ~Copyable {
     path: UnsafeMutablePointer<CChar>, keyCount: Int, hash: UInt64
   ) {
     self.descriptor = descriptor
-    unsafe self.memory = unsafe memory
+    unsafe self.memory = memory.baseAddress!
+    contentCount = memory.count - Self.headRoom
     self.status = status
     size = status.size
     modifiedNanoseconds = status.modifiedNanoseconds
@@ -83,19 +86,20 @@ public struct OpenFile: ~Copyable {
   /// The ready head; empty until there is one.
   @inlinable
   public var head: UnsafeMutableRawBufferPointer {
-    unsafe UnsafeMutableRawBufferPointer(rebasing: memory[Self.headRoom - headCount..<Self.headRoom])
+    unsafe UnsafeMutableRawBufferPointer(start: memory + (Self.headRoom &- headCount), count: headCount)
   }
 
   /// The content, where it is in memory.
   @inlinable
   public var content: UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(rebasing: memory[Self.headRoom...])
+    unsafe UnsafeRawBufferPointer(start: memory + Self.headRoom, count: contentCount)
   }
 
   /// The ready head and the content behind it, in one piece.
   @inlinable
   public var headAndContent: UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(rebasing: memory[(Self.headRoom - headCount)...])
+    unsafe UnsafeRawBufferPointer(
+      start: memory + (Self.headRoom &- headCount), count: headCount &+ contentCount)
   }
 
   /// Makes a copy of `head` the ready head; at most `headRoom` bytes.

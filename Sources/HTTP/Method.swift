@@ -1,4 +1,5 @@
 /// The method of a request: RFC 9110 §9.
+@frozen
 public enum Method: Sendable {
   /// §9.3.1
   case get

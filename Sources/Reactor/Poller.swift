@@ -78,7 +78,8 @@ public struct Event: Sendable {
 @safe
 public struct Poller: ~Copyable {
   @usableFromInline let descriptor: Int32
-  @usableFromInline let events: UnsafeMutableBufferPointer<epoll_event>
+  @usableFromInline let events: UnsafeMutablePointer<epoll_event>
+  @usableFromInline let eventsPerWait: Int
 
   /// Makes an epoll instance that reports at most `eventsPerWait` events in one wait.
   ///
@@ -86,6 +87,7 @@ public struct Poller: ~Copyable {
   public init(eventsPerWait: Int) throws(Errno) {
     descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
     unsafe events = .allocate(capacity: eventsPerWait)
+    self.eventsPerWait = eventsPerWait
     guard descriptor >= 0 else { throw Errno.current }
   }
 
@@ -106,7 +108,8 @@ public struct Poller: ~Copyable {
   /// the subscript before the next wait.
   @inlinable
   public func wait(milliseconds: Int32) -> Int {
-    let count = unsafe epoll_wait(descriptor, events.baseAddress, Int32(events.count), milliseconds)
+    let count = unsafe CLinux_epoll_wait(
+      descriptor, events, Int32(truncatingIfNeeded: eventsPerWait), milliseconds)
     // EINTR is the only error that is not a bug of ours; a wait that was interrupted has no events.
     return max(0, Int(count))
   }
@@ -114,6 +117,7 @@ public struct Poller: ~Copyable {
   /// The event at `index` of the last wait.
   @inlinable
   public subscript(index: Int) -> Event {
+    precondition(index >= 0 && index < eventsPerWait)
     let event = unsafe events[index]
     return unsafe Event(token: Token(rawValue: event.data.u64), readiness: Readiness(rawValue: event.events))
   }

@@ -86,12 +86,16 @@ struct Connection: ~Copyable {
   // MARK: What the worker calls
 
   /// Does what can be done now.
+  @inline(__always)
   mutating func turn(_ readiness: Readiness, desk: inout Desk) -> Verdict {
     if !readiness.isDisjoint(with: [.readable, .peerEnded, .failed]) { mayReceive = true }
     if !readiness.isDisjoint(with: [.peerEnded, .failed]) { peerEnded = true }
     desk.beginTurn()
     if !unread.isEmpty { desk.restore(unread.take(), isIncompleteHead: headHasBegun) }
-    return proceed(&desk)
+    // Nearly always: a request comes, its response goes out whole, and nothing is left to do.
+    let step = phase == .receiving ? receiveRequests(&desk) : .onward
+    if case .stop(.wait) = step, desk.receivedCount == 0 { return .wait }
+    return conclude(step, &desk)
   }
 
   /// The deadline has passed.
@@ -142,12 +146,11 @@ struct Connection: ~Copyable {
 
   // MARK: Steps
 
-  @inline(__always)
   private mutating func proceed(_ desk: inout Desk) -> Verdict {
     conclude(.onward, &desk)
   }
 
-  @inline(__always)
+  @inline(never)
   private mutating func conclude(_ first: Step, _ desk: inout Desk) -> Verdict {
     var step = first
     while true {
@@ -200,14 +203,15 @@ struct Connection: ~Copyable {
 
   /// Receives requests and answers them, one after the other, for as long as the answers go out whole.
   private mutating func receiveRequests(_ desk: inout Desk) -> Step {
+    var request = RequestHead()
     while true {
       while desk.receivedCount > desk.parsedCount {
         if desk.turnIsUsedUp {
           headHasBegun = false
           return .stop(.again)
         }
-        switch unsafe RequestParser.parse(desk.received.span, limits: desk.limits.head) {
-        case .complete(let request):
+        switch unsafe RequestParser.parse(desk.received.span, limits: desk.limits.head, into: &request) {
+        case .complete:
           let step = answer(request, &desk)
           guard case .receiving = phase, case .onward = step else { return step }
         case .rejected(let status):
@@ -235,18 +239,30 @@ struct Connection: ~Copyable {
     }
   }
 
+  @inline(__always)
   private mutating func answer(_ request: RequestHead, _ desk: inout Desk) -> Step {
-    if request.content != .none { return discard(contentOf: request, &desk) }
-    return unsafe answer(request, desk.received, used: request.count, &desk)
+    let received = unsafe desk.received
+    if request.isOrdinary, let file = unsafe desk.knownFile(request, received.span) {
+      return respond(desk.readyReply(file), to: request, used: request.count, &desk)
+    }
+    if request.hasContent { return discard(contentOf: request, &desk) }
+    return unsafe answer(request, received.span, used: request.count, &desk)
   }
 
-  /// `bytes` are what the head was parsed from; `used` of the input belong to the request.
-  private mutating func answer(
-    _ request: RequestHead, _ bytes: UnsafeRawBufferPointer, used: Int, _ desk: inout Desk
+  /// Any request, known file or not. `bytes` are what the head was parsed from; `used` of the input belong to it.
+  @inline(never)
+  private mutating func answer(_ request: RequestHead, _ bytes: Span<UInt8>, used: Int, _ desk: inout Desk)
+    -> Step
+  {
+    respond(desk.reply(to: request, bytes), to: request, used: used, &desk)
+  }
+
+  @inline(__always)
+  private mutating func respond(
+    _ reply: Reply, to request: RequestHead, used: Int, _ desk: inout Desk
   ) -> Step {
-    desk.metrics.requests += 1
-    desk.requestsLeft -= 1
-    let reply = unsafe desk.reply(to: request, bytes)
+    desk.metrics.requests &+= 1
+    desk.requestsLeft &-= 1
     clientCloses = !request.keepsAlive
     keepsAlive = reply.keepsAlive && !desk.isDraining
     headHasBegun = false
@@ -303,11 +319,12 @@ struct Connection: ~Copyable {
       case .tooLarge: return reject(.contentTooLarge, &desk)
       case .finished(let consumed):
         // The head was parsed before: it is whole and without fault.
+        var request = RequestHead()
         guard
-          case .complete(let request) = unsafe RequestParser.parse(
-            discard.head.bytes.span, limits: desk.limits.head)
+          case .complete = unsafe RequestParser.parse(
+            discard.head.bytes.span, limits: desk.limits.head, into: &request)
         else { return reject(.badRequest, &desk) }
-        return unsafe answer(request, discard.head.bytes, used: consumed, &desk)
+        return unsafe answer(request, discard.head.bytes.span, used: consumed, &desk)
       }
     }
     self.discard = consume discard

@@ -1,4 +1,5 @@
 import Files
+import Glibc
 import HTTP
 import Reactor
 import TLS
@@ -23,7 +24,8 @@ struct Desk: ~Copyable {
   private(set) var wallSeconds: Int64 = 0
 
   // What the connection has received and not yet used: `inputStart ..< inputEnd` of `input`.
-  private let input: UnsafeMutableRawBufferPointer
+  private let input: UnsafeMutableRawPointer
+  private let inputCapacity: Int
   private var inputStart = 0
   private var inputEnd = 0
   /// Bytes of the input that are known to be an incomplete head: parsing them again is of no use.
@@ -49,7 +51,8 @@ struct Desk: ~Copyable {
     self.requiresKernelTLS = requiresKernelTLS
     files = FileCache(root: root, capacity: limits.filesPerWorker, inMemory: limits.fileInMemory)
     // Twice the head: a pipelined request fits behind one that is nearly as long as may be.
-    unsafe input = .allocate(byteCount: 2 * limits.head.head, alignment: 64)
+    inputCapacity = 2 * limits.head.head
+    unsafe input = .allocate(byteCount: inputCapacity, alignment: 64)
     // A Location can be three times as long as the path that it is made of.
     unsafe head = .allocate(byteCount: 1024 + 4 * limits.head.requestLine, alignment: 64)
     unsafe path = .allocate(byteCount: FileCache.longestPath, alignment: 64)
@@ -115,10 +118,10 @@ struct Desk: ~Copyable {
   // MARK: Input
 
   var received: UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(rebasing: input[inputStart..<inputEnd])
+    unsafe UnsafeRawBufferPointer(start: input + inputStart, count: receivedCount)
   }
 
-  var receivedCount: Int { inputEnd - inputStart }
+  var receivedCount: Int { inputEnd &- inputStart }
 
   /// Room behind what was received; never empty before a head is too long to be taken.
   mutating func room() -> UnsafeMutableRawBufferPointer {
@@ -126,19 +129,21 @@ struct Desk: ~Copyable {
       inputStart = 0
       inputEnd = 0
     } else if inputStart > 0 {
-      unsafe input.copyMemory(from: received)
+      unsafe memmove(input, input + inputStart, receivedCount)
       inputEnd -= inputStart
       inputStart = 0
     }
-    return unsafe UnsafeMutableRawBufferPointer(rebasing: input[inputEnd...])
+    return unsafe UnsafeMutableRawBufferPointer(start: input + inputEnd, count: inputCapacity &- inputEnd)
   }
 
   mutating func noteReceived(_ count: Int) {
-    inputEnd += count
+    inputEnd &+= count
+    precondition(inputEnd <= inputCapacity)
   }
 
   mutating func useInput(_ count: Int) {
-    inputStart += count
+    inputStart &+= count
+    precondition(inputStart <= inputEnd)
     parsedCount = 0
   }
 
@@ -149,9 +154,11 @@ struct Desk: ~Copyable {
 
   /// Takes back what a connection kept from an earlier turn.
   mutating func restore(_ bytes: borrowing OwnedBytes, isIncompleteHead: Bool) {
-    unsafe input.copyMemory(from: bytes.bytes)
+    let bytes = unsafe bytes.bytes
+    precondition(bytes.count <= inputCapacity)
+    unsafe input.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
     inputStart = 0
-    inputEnd = unsafe bytes.bytes.count
+    inputEnd = bytes.count
     parsedCount = isIncompleteHead ? inputEnd : 0
   }
 

@@ -2,37 +2,45 @@
 /// socket would not take. An idle connection has none.
 @safe
 struct OwnedBytes: ~Copyable {
-  private let memory: UnsafeMutableRawBufferPointer
+  private let memory: UnsafeMutableRawPointer?
   private var start = 0
+  /// How many bytes are left.
+  private(set) var count: Int
 
   /// No bytes, and no memory.
   init() {
-    unsafe memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    unsafe memory = nil
+    count = 0
   }
 
   init(copying bytes: UnsafeRawBufferPointer) {
-    unsafe memory = .allocate(byteCount: bytes.count, alignment: 1)
-    unsafe memory.copyMemory(from: bytes)
+    unsafe self.init(
+      copying: bytes, UnsafeRawBufferPointer(start: nil, count: 0),
+      UnsafeRawBufferPointer(start: nil, count: 0))
   }
 
   /// The bytes of all three, one behind the other.
   init(
     copying first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, _ third: UnsafeRawBufferPointer
   ) {
-    unsafe memory = .allocate(byteCount: first.count + second.count + third.count, alignment: 1)
-    unsafe memory.copyMemory(from: first)
-    unsafe UnsafeMutableRawBufferPointer(rebasing: memory[first.count...]).copyMemory(from: second)
-    unsafe UnsafeMutableRawBufferPointer(rebasing: memory[(first.count + second.count)...])
-      .copyMemory(from: third)
+    count = first.count + second.count + third.count
+    let all = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+    unsafe all.copyMemory(from: first)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: all[first.count...]).copyMemory(from: second)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: all[(first.count + second.count)...]).copyMemory(
+      from: third)
+    unsafe memory = all.baseAddress
   }
 
   deinit {
-    unsafe memory.deallocate()
+    unsafe memory?.deallocate()
   }
 
-  var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(rebasing: memory[start...]) }
+  var bytes: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: memory.map { unsafe $0 + start }, count: count)
+  }
 
-  var isEmpty: Bool { unsafe start == memory.count }
+  var isEmpty: Bool { count == 0 }
 
   /// All bytes; none are left here.
   mutating func take() -> OwnedBytes {
@@ -41,7 +49,9 @@ struct OwnedBytes: ~Copyable {
     return taken
   }
 
-  mutating func removeFirst(_ count: Int) {
-    start += count
+  mutating func removeFirst(_ number: Int) {
+    precondition(number <= count)
+    start += number
+    count -= number
   }
 }

@@ -18,7 +18,7 @@ struct Reply {
 
 extension Desk {
   /// Decides what a request is answered with. `bytes` are what the head was parsed from.
-  mutating func reply(to request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Reply {
+  mutating func reply(to request: RequestHead, _ bytes: Span<UInt8>) -> Reply {
     switch request.method {
     case .get, .head: break
     case .options: return reply(.noContent, to: request)
@@ -27,12 +27,9 @@ extension Desk {
     }
     if request.expectationFails { return reply(.expectationFailed, to: request) }
 
-    switch unsafe find(request, bytes) {
-    case .file(let file):
-      let isPlain = !request.isConditional && !request.hasRange && !request.isHTTP10
-      if isPlain && request.keepsAlive && request.method == .get { return readyReply(file) }
-      return unsafe reply(with: file, to: request, bytes)
-    case .directory: return unsafe redirect(to: request, bytes)
+    switch find(request, bytes) {
+    case .file(let file): return request.isOrdinary ? readyReply(file) : reply(with: file, to: request, bytes)
+    case .directory: return redirect(to: request, bytes)
     case .failed(let status): return reply(status, to: request)
     }
   }
@@ -46,34 +43,30 @@ extension Desk {
     case failed(Status)
   }
 
-  /// Most paths are what they seem, and known: no decoding, no copy. One with dot segments or double slashes is
-  /// never known by that name.
+  /// A file that the cache knows by the path as sent. A path with dot segments, double slashes or escapes is never known
+  /// by that name.
   @inline(__always)
-  private mutating func find(_ request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Found {
-    if request.pathIsLiteral, !request.path.isEmpty {
-      let path = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.path.range].dropFirst())
-      if let file = unsafe files.find(path, now: milliseconds) { return .file(file) }
-    }
-    return unsafe load(request, bytes)
+  mutating func knownFile(_ request: RequestHead, _ bytes: Span<UInt8>) -> FileReference? {
+    let path = request.path.range
+    return path.isEmpty
+      ? nil : files.find(bytes.extracting(path.lowerBound &+ 1..<path.upperBound), now: milliseconds)
   }
 
-  private mutating func load(_ request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Found {
-    let raw = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.path.range])
+  private mutating func find(_ request: RequestHead, _ bytes: Span<UInt8>) -> Found {
+    if request.pathIsLiteral, let file = knownFile(request, bytes) { return .file(file) }
     var outcome = RequestPath.Outcome.path
-    if unsafe !raw.isEmpty {
-      unsafe decodedPath = unsafe write(into: path) { out in
-        outcome = unsafe RequestPath.decode(raw.span, into: &out)
+    unsafe decodedPath = unsafe write(into: path) { out in
+      if !request.path.isEmpty {
+        outcome = RequestPath.decode(bytes.extracting(request.path.range), into: &out)
       }
-    } else {
-      unsafe decodedPath = unsafe UnsafeRawBufferPointer(start: path.baseAddress, count: 0)
     }
     switch outcome {
     case .path: break
     case .malformed: return .failed(.badRequest)
     case .hidden, .tooLong: return .failed(.notFound)
     }
-    if let file = unsafe files.find(decodedPath, now: milliseconds) { return .file(file) }
-    switch unsafe files.load(decodedPath, now: milliseconds) {
+    if let file = unsafe files.find(decodedPath.span, now: milliseconds) { return .file(file) }
+    switch unsafe files.load(decodedPath.span, now: milliseconds) {
     case .file(let file): return .file(file)
     case .directory: return .directory
     case .failed(.notFound): return .failed(.notFound)
@@ -87,7 +80,7 @@ extension Desk {
 
   /// The whole file, with the head that was made when it was asked for first.
   @inline(__always)
-  private mutating func readyReply(_ file: FileReference) -> Reply {
+  mutating func readyReply(_ file: FileReference) -> Reply {
     if file.file.headDate != wallSeconds { renewHead(of: file) }
     if file.file.isInMemory { return unsafe Reply(bytes: file.file.headAndContent) }
     return unsafe Reply(
@@ -138,25 +131,23 @@ extension Desk {
 
   /// A file, or a part of it, or the news that the client has it already: RFC 9110 §13.2.2 and §14.2.
   private mutating func reply(
-    with file: FileReference, to request: RequestHead, _ bytes: UnsafeRawBufferPointer
+    with file: FileReference, to request: RequestHead, _ bytes: Span<UInt8>
   ) -> Reply {
-    let fields = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.fields.range])
+    let fields = bytes.extracting(request.fields.range)
     let size = file.file.size
     var part: ByteRange?
     if request.isConditional || request.hasRange {
       let validators = validators(of: file.file)
-      switch unsafe Preconditions.evaluate(
-        fields: fields.span, isGetOrHead: true, validators: validators)
-      {
+      switch Preconditions.evaluate(fields: fields, isGetOrHead: true, validators: validators) {
       case .proceed: break
       case .failed: return reply(.preconditionFailed, to: request)
       case .notModified:
-        return unsafe finish(responseHead(of: file.file, .notModified), request)
+        return finish(responseHead(of: file.file, .notModified), request)
       }
       if request.hasRange, request.method == .get,
-        unsafe Preconditions.rangeApplies(fields: fields.span, validators: validators)
+        Preconditions.rangeApplies(fields: fields, validators: validators)
       {
-        switch unsafe ByteRange.select(fields: fields.span, size: size) {
+        switch ByteRange.select(fields: fields, size: size) {
         case .whole: break
         case .part(let range): part = range
         case .unsatisfiable: return rangeNotSatisfiable(size: size, to: request)
@@ -168,7 +159,7 @@ extension Desk {
     head.part = part
     head.wholeSize = size
     head.contentLength = count
-    var reply = unsafe finish(head, request)
+    var reply = finish(head, request)
     guard request.method == .get else { return reply }
     if file.file.isInMemory {
       unsafe reply.content = unsafe UnsafeRawBufferPointer(
@@ -183,7 +174,7 @@ extension Desk {
 
   /// Encodes a head for the client and the connection that it is for.
   private mutating func finish(
-    _ head: consuming ResponseHead, _ request: RequestHead, location: UnsafeRawBufferPointer? = nil,
+    _ head: consuming ResponseHead, _ request: RequestHead, location: Span<UInt8>? = nil,
     text: StaticString = ""
   ) -> Reply {
     let keepsAlive = request.keepsAlive && !isDraining
@@ -194,11 +185,7 @@ extension Desk {
     }
     let date = HTTPDate(secondsSinceEpoch: wallSeconds)
     let bytes = unsafe compose { out in
-      if let location = unsafe location {
-        unsafe head.append(to: &out, date: date, location: location.span)
-      } else {
-        head.append(to: &out, date: date)
-      }
+      head.append(to: &out, date: date, location: location)
       if request.method != .head { out.append(text) }
     }
     return unsafe Reply(bytes: bytes, keepsAlive: keepsAlive)
@@ -209,10 +196,10 @@ extension Desk {
   /// A status with a line of text that says it, for people.
   private mutating func reply(_ status: Status, to request: RequestHead) -> Reply {
     var head = ResponseHead(status)
-    guard status != .noContent else { return unsafe finish(head, request) }
+    guard status != .noContent else { return finish(head, request) }
     head.contentType = "text/plain; charset=utf-8"
     head.contentLength = Int64(status.line.utf8CodeUnitCount)
-    return unsafe finish(head, request, text: status.line)
+    return finish(head, request, text: status.line)
   }
 
   private mutating func rangeNotSatisfiable(size: Int64, to request: RequestHead) -> Reply {
@@ -220,23 +207,23 @@ extension Desk {
     head.wholeSize = size
     head.contentType = "text/plain; charset=utf-8"
     head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
-    return unsafe finish(head, request, text: head.status.line)
+    return finish(head, request, text: head.status.line)
   }
 
   /// To the folder's own name, which ends with a slash. Made from the decoded path, whose slashes are single:
   /// a Location that begins with two would lead to another host.
-  private mutating func redirect(to request: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Reply {
-    let query = unsafe UnsafeRawBufferPointer(rebasing: bytes[request.query.range])
+  private mutating func redirect(to request: RequestHead, _ bytes: Span<UInt8>) -> Reply {
+    let query = bytes.extracting(request.query.range)
     let location = unsafe write(into: staging) { out in
       out.append("/")
       _ = unsafe RequestPath.encode(decodedPath.span, to: &out)
       out.append("/")
-      for index in query.indices { unsafe out.append(query[index]) }
+      for index in query.indices { out.append(query[index]) }
     }
     var head = ResponseHead(.movedPermanently)
     head.contentType = "text/plain; charset=utf-8"
     head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
-    return unsafe finish(head, request, location: location, text: head.status.line)
+    return unsafe finish(head, request, location: location.span, text: head.status.line)
   }
 
   /// The answer to what is no request that we can take; the connection ends with it.

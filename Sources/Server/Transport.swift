@@ -24,21 +24,32 @@ enum Transport {
 /// offset and a count.
 extension Connection {
   /// Begins to send a reply. When this returns, nothing refers to the reply's bytes any more.
+  @inline(__always)
   mutating func transmit(_ reply: Reply, _ desk: inout Desk) -> Step {
     phase = .sending
+    // Most responses are small and go out whole, in one system call.
+    guard transport != .userTLS, unsafe reply.content.isEmpty, reply.fileCount == 0, unsent.isEmpty else {
+      return transmitParts(of: reply, &desk)
+    }
+    let sent = unsafe socket.send(reply.bytes, more: false)
+    if case .bytes(let count) = sent, unsafe count == reply.bytes.count {
+      desk.noteSent(count)
+      return responseIsSent(&desk)
+    }
+    return unsafe keepRest(after: sent, reply.bytes, UnsafeRawBufferPointer(start: nil, count: 0), &desk)
+  }
+
+  @inline(never)
+  private mutating func transmitParts(of reply: Reply, _ desk: inout Desk) -> Step {
     if reply.fileCount > 0, let rest = reply.file {
       desk.files.retain(rest)
       file = rest
       fileOffset = reply.fileOffset
       fileRest = reply.fileCount
     }
-    let step =
-      transport == .userTLS
+    return transport == .userTLS
       ? transmitEncrypted(reply, &desk)
       : unsafe send(reply.bytes, reply.content, more: file != nil, &desk)
-    // Most responses are small and go out whole.
-    guard file == nil, unsent.isEmpty, case .onward = step else { return step }
-    return responseIsSent(&desk)
   }
 
   /// Goes on where the socket was full, or where others had their turn.
@@ -85,7 +96,6 @@ extension Connection {
   // MARK: Plain and kernel TLS
 
   /// Sends bytes to the socket as they are, and keeps what it does not take.
-  @inline(__always)
   mutating func send(
     _ bytes: UnsafeRawBufferPointer,
     _ content: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0),
@@ -98,6 +108,15 @@ extension Connection {
     }
     let sent =
       unsafe content.isEmpty ? socket.send(bytes, more: more) : socket.send(bytes, content)
+    return unsafe keepRest(after: sent, bytes, content, &desk)
+  }
+
+  /// Keeps what a send has left of the bytes, if anything.
+  @inline(never)
+  private mutating func keepRest(
+    after sent: Transfer, _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer,
+    _ desk: inout Desk
+  ) -> Step {
     switch sent {
     case .bytes(let count):
       desk.noteSent(count)

@@ -72,24 +72,37 @@ struct Worker: ~Copyable {
     return connections.count == 0 || desk.milliseconds >= drainEnd
   }
 
+  @inline(__always)
   private mutating func handle(_ event: Event) {
     if event.token.generation == 0 {
-      switch Source(rawValue: event.token.slot) {
-      case .plain: accept(secure: false)
-      case .secure: accept(secure: true)
-      case .control, nil: obeyControl()
-      }
+      handle(Source(rawValue: event.token.slot))
     } else if connections.isCurrent(event.token) {
       giveTurn(event.token.slot, event.readiness)
     }
   }
 
-  // MARK: Turns
-
-  private mutating func giveTurn(_ slot: Int, _ readiness: Readiness) {
-    settle(slot, connections[slot].turn(readiness, desk: &desk))
+  @inline(never)
+  private mutating func handle(_ source: Source?) {
+    switch source {
+    case .plain: accept(secure: false)
+    case .secure: accept(secure: true)
+    case .control, nil: obeyControl()
+    }
   }
 
+  // MARK: Turns
+
+  @inline(never)
+  private mutating func giveTurn(_ slot: Int, _ readiness: Readiness) {
+    let verdict = connections[slot].turn(readiness, desk: &desk)
+    if case .wait = verdict {
+      timers.tighten(slot, to: connections[slot].deadline)
+    } else {
+      settle(slot, verdict)
+    }
+  }
+
+  @inline(never)
   private mutating func settle(_ slot: Int, _ verdict: Connection.Verdict) {
     switch verdict {
     case .wait: timers.tighten(slot, to: connections[slot].deadline)

@@ -17,13 +17,11 @@ import Testing
     }
 
     func find(_ path: String, at now: UInt64 = 0) -> FileReference? {
-      let path = Array(path.utf8)
-      return unsafe path.withUnsafeBytes { unsafe cache.find($0, now: now) }
+      cache.find(Array(path.utf8).span, now: now)
     }
 
     func load(_ path: String, at now: UInt64 = 0) -> FileCache.Loaded {
-      let path = Array(path.utf8)
-      return unsafe path.withUnsafeBytes { unsafe cache.load($0, now: now) }
+      cache.load(Array(path.utf8).span, now: now)
     }
 
     /// As a worker does it: looks, and opens what is not there.
@@ -375,8 +373,7 @@ import Testing
     do {
       var cache = FileCache(root: try DocumentRoot(path: folder.path), capacity: 64, inMemory: 16)
       for number in 0..<20 {
-        let path = Array("\(number)".utf8)
-        _ = unsafe path.withUnsafeBytes { unsafe cache.load($0, now: 0) }
+        _ = cache.load(Array("\(number)".utf8).span, now: 0)
       }
       #expect(folder.openFiles == 20)
     }

@@ -23,7 +23,7 @@ import Testing
 
   /// What must be true of an outcome, whatever the bytes; nil if it is.
   static func fault(
-    _ octets: [UInt8], _ outcome: RequestParser.Outcome, cut: Int, rest: [UInt8],
+    _ octets: [UInt8], _ outcome: RequestParser.Parsed, cut: Int, rest: [UInt8],
     _ limits: RequestParser.Limits
   ) -> String? {
     let longer = RequestParser.parse(octets + rest, limits)

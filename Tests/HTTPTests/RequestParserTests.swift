@@ -5,15 +5,25 @@ extension RequestParser {
   /// Bounds for the tests that don't look at bounds.
   static let wide = Limits(requestLine: 8 << 10, head: 32 << 10, fields: 100)
 
-  static func parse(_ octets: some Sequence<UInt8>, _ limits: Limits = wide) -> Outcome {
-    parse(Array(octets).span, limits: limits)
-  }
-}
+  /// An outcome, with the head that belongs to it.
+  enum Parsed {
+    case incomplete
+    case complete(RequestHead)
+    case rejected(Status)
 
-extension RequestParser.Outcome {
-  var isIncomplete: Bool { if case .incomplete = self { true } else { false } }
-  var head: RequestHead? { if case .complete(let head) = self { head } else { nil } }
-  var rejection: Status? { if case .rejected(let status) = self { status } else { nil } }
+    var isIncomplete: Bool { if case .incomplete = self { true } else { false } }
+    var head: RequestHead? { if case .complete(let head) = self { head } else { nil } }
+    var rejection: Status? { if case .rejected(let status) = self { status } else { nil } }
+  }
+
+  static func parse(_ octets: some Sequence<UInt8>, _ limits: Limits = wide) -> Parsed {
+    var head = RequestHead()
+    switch parse(Array(octets).span, limits: limits, into: &head) {
+    case .incomplete: return .incomplete
+    case .complete: return .complete(head)
+    case .rejected(let status): return .rejected(status)
+    }
+  }
 }
 
 extension ByteView {

@@ -15,14 +15,13 @@ import Testing
     var desk = Desk(limits: Limits(), root: try DocumentRoot(path: folder.path), requiresKernelTLS: false)
     desk.beginTurn()
     let bytes = Array(request.utf8)
-    return try unsafe bytes.withUnsafeBytes { bytes in
-      guard case .complete(let head) = unsafe RequestParser.parse(bytes.span, limits: desk.limits.head) else {
-        throw SetUpError("no request")
-      }
-      let reply = unsafe desk.reply(to: head, bytes)
-      return unsafe String(decoding: reply.bytes, as: UTF8.self)
-        + String(decoding: reply.content, as: UTF8.self)
+    var head = RequestHead()
+    guard case .complete = RequestParser.parse(bytes.span, limits: desk.limits.head, into: &head) else {
+      throw SetUpError("no request")
     }
+    let reply = desk.reply(to: head, bytes.span)
+    return unsafe String(decoding: reply.bytes, as: UTF8.self)
+      + String(decoding: reply.content, as: UTF8.self)
   }
 
   static let kinds = [

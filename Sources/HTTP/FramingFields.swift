@@ -1,0 +1,84 @@
+/// The fields of a request that framing and persistence depend on, and the news that there are conditions, a range or
+/// an expectation: RFC 9112 §6 and §9, RFC 9110 §10.1.1.
+struct FramingFields {
+  private(set) var traits: RequestHead.Traits = []
+  private(set) var contentLength: Int64?
+  private(set) var isChunked = false
+  private(set) var connectionCloses = false
+  private(set) var connectionKeepsAlive = false
+
+  /// Looks at one field line, by where its name and its value lie in `bytes`.
+  mutating func note(
+    _ name: Range<Int>, _ value: Range<Int>, in bytes: Span<UInt8>
+  ) throws(RequestParser.Stop) {
+    switch name.count {
+    case 5 where bytes.equalsIgnoringCase(name, "range"): traits.insert(.ranged)
+    case 6 where bytes.equalsIgnoringCase(name, "expect"):
+      traits.insert(
+        bytes.equalsIgnoringCase(value, "100-continue") ? .expectsContinue : .expectationFails)
+    case 8 where bytes.equalsIgnoringCase(name, "if-match"): traits.insert(.conditional)
+    case 10 where bytes.equalsIgnoringCase(name, "connection"): noteConnectionOptions(value, in: bytes)
+    case 13 where bytes.equalsIgnoringCase(name, "if-none-match"): traits.insert(.conditional)
+    case 14 where bytes.equalsIgnoringCase(name, "content-length"): try noteContentLength(value, in: bytes)
+    case 17 where bytes.equalsIgnoringCase(name, "if-modified-since"): traits.insert(.conditional)
+    case 17 where bytes.equalsIgnoringCase(name, "transfer-encoding"):
+      try noteTransferEncoding(value, in: bytes)
+    case 19 where bytes.equalsIgnoringCase(name, "if-unmodified-since"): traits.insert(.conditional)
+    default: break
+    }
+  }
+
+  /// RFC 9110 §7.6.1.
+  private mutating func noteConnectionOptions(_ value: Range<Int>, in bytes: Span<UInt8>) {
+    var start = value.lowerBound
+    while start < value.upperBound {
+      var end = start
+      while end < value.upperBound, bytes[end] != .comma { end += 1 }
+      let option = bytes.trimmed(start..<end)
+      if bytes.equalsIgnoringCase(option, "close") { connectionCloses = true }
+      if bytes.equalsIgnoringCase(option, "keep-alive") { connectionKeepsAlive = true }
+      start = end + 1
+    }
+  }
+
+  /// RFC 9112 §6.3: digits only; two fields must not differ.
+  private mutating func noteContentLength(
+    _ value: Range<Int>, in bytes: Span<UInt8>
+  ) throws(RequestParser.Stop) {
+    guard !value.isEmpty else { throw .malformed }
+    var length: Int64 = 0
+    for index in value {
+      guard let digit = bytes[index].decimalValue else { throw .malformed }
+      let (product, overflow) = length.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = product.addingReportingOverflow(Int64(digit))
+      if overflow || carry { throw .rejected(.contentTooLarge) }
+      length = sum
+    }
+    guard contentLength == nil || contentLength == length else { throw .malformed }
+    contentLength = length
+  }
+
+  /// RFC 9112 §6.1 and §7: we know chunked, once, and no other coding.
+  private mutating func noteTransferEncoding(
+    _ value: Range<Int>, in bytes: Span<UInt8>
+  ) throws(RequestParser.Stop) {
+    guard !value.isEmpty, !isChunked else { throw .malformed }
+    guard bytes.equalsIgnoringCase(value, "chunked") else { throw .rejected(.notImplemented) }
+    isChunked = true
+  }
+
+  /// What all fields together say of the request.
+  func conclude(_ head: inout RequestHead) throws(RequestParser.Stop) {
+    head.traits.formUnion(traits)
+    if isChunked {
+      // Both framings at once, or chunked from a 1.0 client, is how requests are smuggled: §6.1.
+      guard contentLength == nil, !head.isHTTP10 else { throw .malformed }
+      head.content = .chunked
+    } else if let contentLength, contentLength > 0 {
+      head.content = .length(contentLength)
+    }
+    if head.content != .none { head.traits.insert(.hasContent) }
+    if connectionCloses || (head.isHTTP10 && !connectionKeepsAlive) { head.traits.insert(.closes) }
+    if head.isHTTP10 { head.traits.remove(.expectsContinue) }
+  }
+}

@@ -60,7 +60,7 @@ struct Connection: ~Copyable {
   private var discard: Discard?
   /// The client wants no further request on this connection.
   private var clientCloses = false
-  private var sentCloseNotify = false
+  var sentCloseNotify = false
 
   // What is being sent; see Transport.swift.
   var keepsAlive = true
@@ -94,7 +94,7 @@ struct Connection: ~Copyable {
     if !unread.isEmpty { desk.restore(unread.take(), isIncompleteHead: headHasBegun) }
     // Nearly always: a request comes, its response goes out whole, and nothing is left to do.
     let step = phase == .receiving ? receiveRequests(&desk) : .onward
-    if case .stop(.wait) = step, desk.receivedCount == 0 { return .wait }
+    if case .stop(.wait) = step, desk.receivedCount == 0, desk.outboxIsEmpty { return .wait }
     return conclude(step, &desk)
   }
 
@@ -118,7 +118,7 @@ struct Connection: ~Copyable {
       return conclude(reject(.requestTimeout, &desk), &desk)
     case .sending:
       desk.metrics.timeouts += 1
-      return abort()
+      return abort(&desk)
     case .closing, .lingering:
       return .close
     }
@@ -156,6 +156,7 @@ struct Connection: ~Copyable {
     while true {
       switch step {
       case .stop(let verdict):
+        if !desk.outboxIsEmpty { sendRemains(&desk) }
         if desk.receivedCount > 0 { unread = unsafe OwnedBytes(copying: desk.received) }
         return verdict
       case .onward:
@@ -362,8 +363,6 @@ struct Connection: ~Copyable {
     into room: UnsafeMutableRawBufferPointer, _ desk: inout Desk
   ) -> Session.ReadProgress {
     let progress = unsafe session.read(into: room)
-    // Reading may have made an alert. It must leave now: the outbox is the next connection's, too.
-    sendAlert(&desk)
     switch progress {
     case .bytes(let count):
       mayReceive = peerEnded || session.mayHaveMore
@@ -437,9 +436,12 @@ struct Connection: ~Copyable {
   private mutating func linger(_ desk: inout Desk) -> Step {
     guard mayReceive else { return .stop(.wait) }
     desk.dropInput()
-    switch unsafe socket.receive(into: desk.room()) {
+    let room = unsafe desk.room()
+    switch unsafe socket.receive(into: room) {
     case .bytes(let count):
-      // Whatever it sends is too late. Others have their turn, too.
+      // Whatever it sends is too late. If its FIN has come, too, a short receive has taken all that was before it.
+      if peerEnded && count < room.count { return .stop(.close) }
+      // Others have their turn, too.
       desk.noteSent(count)
       return desk.turnIsUsedUp ? .stop(.again) : .onward
     case .wouldBlock:
@@ -451,7 +453,8 @@ struct Connection: ~Copyable {
 
   /// Gives up in the middle of a response: with a reset and without close_notify, so that no client can take
   /// what it has for the whole.
-  mutating func abort() -> Verdict {
+  mutating func abort(_ desk: inout Desk) -> Verdict {
+    desk.clearOutbox()
     socket.resetOnClose()
     return .close
   }

@@ -164,6 +164,8 @@ struct Desk: ~Copyable {
 
   // MARK: Output
 
+  var outboxIsEmpty: Bool { unsafe outbox.pointee.count == 0 }
+
   /// Forgets what OpenSSL has encrypted: it was sent, or kept by its connection.
   func clearOutbox() {
     // Through a local: the compiler (6.3) can't instrument a change through a stored pointer for the thread sanitizer.

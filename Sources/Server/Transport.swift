@@ -90,7 +90,7 @@ extension Connection {
 
   private mutating func truncated(_ desk: inout Desk) -> Step {
     desk.metrics.truncated += 1
-    return .stop(abort())
+    return .stop(abort(&desk))
   }
 
   // MARK: Plain and kernel TLS
@@ -130,7 +130,8 @@ extension Connection {
   }
 
   private mutating func keep(
-    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, from count: Int
+    _ bytes: UnsafeRawBufferPointer,
+    _ content: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0), from count: Int
   ) {
     let earlier = unsent.take()
     unsent = unsafe OwnedBytes(
@@ -193,25 +194,33 @@ extension Connection {
 
   private mutating func encrypt(_ plaintext: UnsafeRawBufferPointer, _ desk: inout Desk) -> Step {
     guard unsafe session.encrypt(plaintext) else { return broken(&desk) }
+    // The end of the last response: close_notify leaves with it, which saves a system call and a segment.
+    if phase == .sending, fileRest == 0, !keepsAlive, session.sendCloseNotify() == .done {
+      sentCloseNotify = true
+    }
     return flushOutbox(&desk)
   }
 
-  /// Sends an alert that reading has made (RFC 8446 §6), if there is one. Whether the peer gets it changes nothing:
-  /// the next read says what has become of the connection.
-  mutating func sendAlert(_ desk: inout Desk) {
-    if unsafe desk.outbox.pointee.count == 0 { return }
-    let alert = unsafe desk.outbox.pointee.bytes
-    if !unsent.isEmpty {
-      unsafe keep(alert, UnsafeRawBufferPointer(start: nil, count: 0), from: 0)
-    } else {
-      _ = unsafe socket.send(alert, more: false)
+  /// Sends what OpenSSL has written by itself and no response took along: a session ticket, or an alert that reading has
+  /// made (RFC 8446 §4.6.1 and §6). If that fails, the next read says what has become of the connection.
+  mutating func sendRemains(_ desk: inout Desk) {
+    let remains = unsafe desk.outbox.pointee.bytes
+    switch unsafe unsent.isEmpty ? socket.send(remains, more: false) : .wouldBlock {
+    case .bytes(let count) where count == remains.count: break
+    case .failed: break
+    case .bytes(let count):
+      unsafe keep(remains, from: count)
+      if phase == .receiving { phase = .sending }
+    case .wouldBlock, .ended:
+      unsafe keep(remains, from: 0)
+      if phase == .receiving { phase = .sending }
     }
     desk.clearOutbox()
   }
 
   /// Sends what OpenSSL has encrypted, and keeps what the socket does not take.
   mutating func flushOutbox(_ desk: inout Desk) -> Step {
-    if unsafe desk.outbox.pointee.count == 0 { return .onward }
+    if desk.outboxIsEmpty { return .onward }
     defer { desk.clearOutbox() }
     return unsafe send(desk.outbox.pointee.bytes, more: false, &desk)
   }

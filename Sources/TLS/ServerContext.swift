@@ -55,12 +55,15 @@ public final class ServerContext: Sendable {
     if usesKernelTLS { options |= COpenSSL_SSL_OP_ENABLE_KTLS }
     unsafe SSL_CTX_set_options(context, options)
     // Never SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER: with kernel TLS it corrupts data on a retry (openssl#21202).
-    _ = unsafe COpenSSL_SSL_CTX_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
+    // NO_AUTO_CHAIN: the chain is what the file holds. OpenSSL would verify the certificate in every handshake to look
+    // for issuers in a store that has none.
+    _ = unsafe COpenSSL_SSL_CTX_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN))
     // One record costs one receive, not two (header, then body).
     _ = unsafe COpenSSL_SSL_CTX_set_read_ahead(context, 1)
-    // Stateless tickets, one for each full handshake; no session is remembered here.
+    // Stateless tickets, one for each handshake; no session is remembered here. Without kernel TLS the session asks for
+    // it after the handshake, so that it leaves with the first response and not by itself.
     _ = unsafe COpenSSL_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
-    unsafe SSL_CTX_set_num_tickets(context, 1)
+    unsafe SSL_CTX_set_num_tickets(context, usesKernelTLS ? 1 : 0)
     unsafe SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)
     unsafe SSL_CTX_set_msg_callback(context, noteKeyUpdate)
   }

@@ -7,6 +7,7 @@ internal import Glibc
 public struct Session: ~Copyable {
   private let ssl: OpaquePointer
   private let state: UnsafeMutablePointer<SessionState>
+  private let ticketFollows: Bool
   /// Whether the kernel encrypts what is sent on the socket. Final once the handshake is done.
   public var transmitsInKernel: Bool { unsafe state.pointee.transmitsInKernel }
 
@@ -30,6 +31,7 @@ public struct Session: ~Copyable {
     unsafe SSL_set_accept_state(ssl)
     unsafe self.ssl = unsafe ssl
     unsafe self.state = unsafe state
+    ticketFollows = !context.usesKernelTLS
   }
 
   deinit {
@@ -72,6 +74,8 @@ public struct Session: ~Copyable {
       unsafe BIO_up_ref(own)
       unsafe SSL_set0_wbio(ssl, own)
     }
+    // Refused for TLS 1.2, whose ticket is part of the handshake.
+    if ticketFollows { unsafe SSL_new_session_ticket(ssl) }
   }
 
   /// How reading went.
@@ -129,6 +133,8 @@ public struct Session: ~Copyable {
   /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
   public func sendCloseNotify() -> CloseProgress {
     ERR_clear_error()
+    // A ticket may still wait for a response that never came: to OpenSSL that is a handshake, in which nothing is closed.
+    if ticketFollows, unsafe SSL_in_init(ssl) == 1 { unsafe SSL_do_handshake(ssl) }
     let status = unsafe SSL_shutdown(ssl)
     if status >= 0 { return .done }
     return unsafe SSL_get_error(ssl, status) == SSL_ERROR_WANT_WRITE ? .wouldBlock : .failed

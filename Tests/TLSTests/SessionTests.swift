@@ -229,6 +229,31 @@ extension Session.ReadProgress: Equatable {
     }
   }
 
+  /// One send less for each connection: without a response to take it along, no ticket is made.
+  @Test func theTicketLeavesWithTheFirstResponse() throws {
+    let pair = try Pair(ClientOffer(version: TLS1_3_VERSION))
+    #expect(pair.shakeHands() == (.done, .done))
+    #expect(pair.outboxCount == 0)
+    #expect(pair.send("x"))
+    let withTicket = pair.outboxCount
+    pair.flush()
+    #expect(pair.send("x"))
+    // A record of one byte: header, byte, type, tag (RFC 8446 §5.2). The first one had a ticket before it.
+    #expect(pair.outboxCount == 5 + 1 + 1 + 16)
+    #expect(withTicket > 100)
+    pair.flush()
+    #expect(pair.clientReads(2).bytes == Array("xx".utf8))
+  }
+
+  @Test(arguments: versions)
+  func aSessionCanEndBeforeAnyResponse(version: Int32) throws {
+    let pair = try Pair(ClientOffer(version: version))
+    #expect(pair.shakeHands() == (.done, .done))
+    #expect(pair.sendCloseNotify() == .done)
+    pair.flush()
+    #expect(pair.clientReads(1) == ([], .ended))
+  }
+
   // MARK: Reading
 
   @Test(arguments: versions)

@@ -23,7 +23,7 @@ run_suite() {
 }
 
 require_swift
-need_packages libssl-dev openssl pkg-config curl wrk strace procps
+need_packages libssl-dev openssl pkg-config curl wrk strace procps valgrind binutils
 
 step "format"
 swift format lint --strict --recursive Package.swift Sources Tests
@@ -33,7 +33,7 @@ swift build --build-tests
 swift build -c release --product sluice
 
 step "tests"
-run_suite
+SLUICE_RELEASE_BINARY=$repo/.build/release/sluice run_suite
 
 [[ ! $quick ]] || exit 0
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from plan import MiB, SIZES
+from plan import PAUSE_MS, SIZES, MiB
 from processes import Counters, kernel_tls_connections, pinned, resident_kib
 
 HERE = Path(__file__).parent
@@ -40,8 +40,9 @@ def run_load(bench, case, endpoint, seconds):
                      "--latency", "-s", HERE / "wrk.lua"]
         arguments += ["-H", "Connection: close"] if case.load.kind == "close" else []
         arguments += [endpoint.url]
-    result = subprocess.run(pinned(arguments, bench.client_cpus), env=bench.client_environment, capture_output=True,
-                            text=True)
+    pause = {"PAUSE_MS": str(PAUSE_MS)} if case.load.kind == "paced" else {}
+    result = subprocess.run(pinned(arguments, bench.client_cpus), env=bench.client_environment | pause,
+                            capture_output=True, text=True)
     try:
         said = json.loads(result.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
@@ -70,7 +71,7 @@ def measure(bench, case, endpoint, seconds):
     offloaded = kernel_tls_connections() - offloaded if offloaded is not None else None
     _prove(case, run, offloaded)
     # Responses that were under way when time was up cost the server, too: bytes count them, requests don't.
-    requests = run.bytes / endpoint.response_bytes if case.load.kind == "keep-alive" else run.requests
+    requests = run.bytes / endpoint.response_bytes if case.load.keeps_alive else run.requests
     ticks = spent.user_ticks + spent.system_ticks
     return {
         "requests": run.requests,

@@ -163,7 +163,7 @@ class Report:
             return
         name, kind, threads, connections = load
         title = TRANSPORTS[transport]
-        tool = f"wrk -t{threads} -c{connections}" if kind in ("keep-alive", "close") else f"{threads} at a time"
+        tool = f"wrk -t{threads} -c{connections}" if kind not in ("full", "resumed") else f"{threads} at a time"
         self.lines += [f"## {title[0].upper()}{title[1:]}, {name} ({tool})", ""]
         columns = [c for c in COLUMNS if c[3] or not self.lab]
         if transport == "kernel":

@@ -146,7 +146,7 @@ class Floor(Server):
         pass
 
     def key(self, case):
-        return case.transport, case.size, case.load.kind == "keep-alive"
+        return case.transport, case.size, case.load.keeps_alive
 
     def new_endpoint(self, case):
         self.require(case.transport)
@@ -154,7 +154,7 @@ class Floor(Server):
         arguments = [self.bench.programs["floor"], "-p", port, "-f", self.bench.file(case.size)]
         arguments += ["-m", {"plain": "plain", "user": "tls", "kernel": "ktls"}[case.transport]]
         arguments += ["-c", self.bench.certificate, "-k", self.bench.key]
-        if case.load.kind != "keep-alive":
+        if not case.load.keeps_alive:
             arguments.append("-x")
         process = self.bench.start(self.name, arguments, [port])
         self.processes[self.key(case)] = process, port, port

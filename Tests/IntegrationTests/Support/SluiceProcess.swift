@@ -31,7 +31,8 @@ final class SluiceProcess {
   /// Starts it for `root` on free ports and waits until it listens. `flags` come last; without `--ktls` among them
   /// OpenSSL encrypts, so that tests of the kernel's part are undisturbed.
   init(
-    _ root: String, _ listeners: Listeners = .plain, flags: [String] = [], prefix: [String] = []
+    _ root: String, _ listeners: Listeners = .plain, flags: [String] = [], prefix: [String] = [],
+    binary: String = SluiceProcess.binary
   ) throws {
     var arguments = [root, "--port", "0", "--log-level", "info"]
     if case .both(let pair) = listeners {
@@ -40,7 +41,7 @@ final class SluiceProcess {
     }
     if !flags.contains("--workers") { arguments += ["--workers", "1"] }
     let count = if case .both = listeners { flags.contains("--tls-only") ? 1 : 2 } else { 1 }
-    process = try Subprocess(prefix + [Self.binary] + arguments + flags)
+    process = try Subprocess(prefix + [binary] + arguments + flags)
     listening = try Self.waitForLines(process, count: count)
   }
 

@@ -57,13 +57,12 @@ struct Desk: ~Copyable {
     unsafe head = .allocate(byteCount: 1024 + 4 * limits.head.requestLine, alignment: 64)
     unsafe path = .allocate(byteCount: FileCache.longestPath, alignment: 64)
     unsafe decodedPath = UnsafeRawBufferPointer(start: path.baseAddress, count: 0)
-    // Four records: more don't make a system call cheaper, and fewer don't fill it.
-    let records = 4
-    unsafe staging = .allocate(byteCount: records << 14, alignment: 64)
-    // Each record grows by its header, nonce, tag and type (RFC 8446 §5.2: up to 256 bytes); alerts and a
+    unsafe staging = .allocate(byteCount: limits.encryptedPerSend, alignment: 64)
+    // Each record grows by its header, nonce, tag and type (RFC 8446 §5.2: up to 256 bytes); a ticket, alerts and a
     // KeyUpdate may come on top.
+    let records = limits.encryptedPerSend / 16_384 + 2
     unsafe outbox = .allocate(capacity: 1)
-    unsafe outbox.initialize(to: Outbox(capacity: (records + 1) * (16_384 + 256) + 4096))
+    unsafe outbox.initialize(to: Outbox(capacity: records * (16_384 + 256) + 4096))
     readClock()
   }
 

@@ -48,6 +48,10 @@ The *floor* is `scripts/bench/floor.c`: the least that a C loop can do. It reads
 PROOF = """**Proof of kernel TLS.** For each of its rows, the kernel's own count of connections that it encrypts
 (TlsTxSw in `/proc/net/tls_stat`) rose by those of the load; for user TLS it did not rise."""
 
+LATENCY = """**Latency.** As many requests as wrk can make say little of the p99 of a server that is faster than wrk: the
+threads of wrk share a CPU, and while one is served at once, the others wait for it (the floor shows the same). The paced
+load asks all servers for the same number of requests a second, far below what any of them can do."""
+
 NO_KERNEL_TLS = """**No kernel TLS here.** This kernel has none (`modprobe tls` as root may help), so there are no
 figures for it. `scripts/bench.sh --lab` measures it on a kernel that has it."""
 
@@ -117,6 +121,7 @@ class Report:
         self.lines += ["![The chart](chart.svg)", "", INSTRUCTIONS if self.lab else TIME, ""]
         self.lines += [METHOD.format(rounds=plan["rounds"], s="s" * (plan["rounds"] > 1), seconds=plan["seconds"],
                                      pinning=pinning), ""]
+        self.lines += [] if self.lab else [LATENCY, ""]
         self.lines += [PROOF if machine["kernel_tls"] else NO_KERNEL_TLS, ""]
 
     def warnings(self):

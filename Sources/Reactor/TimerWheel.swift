@@ -35,7 +35,7 @@ public struct TimerWheel: ~Copyable {
   @usableFromInline let links: UnsafeMutablePointer<Links>
   private let heads: UnsafeMutablePointer<UInt32>
   /// All ticks up to and with this one have passed.
-  @usableFromInline private(set) var passed: UInt32
+  private var passed: UInt32
   /// How many timers are armed.
   public private(set) var count = 0
 
@@ -96,14 +96,7 @@ public struct TimerWheel: ~Copyable {
   }
 
   /// A slot whose timer has gone off by tick `now`, taken out of the wheel; nil when there is none left.
-  @inlinable
   public mutating func popExpired(at now: UInt32) -> Int? {
-    // Nearly always: the tick is still the same.
-    passed < now ? advance(to: now) : nil
-  }
-
-  @usableFromInline
-  mutating func advance(to now: UInt32) -> Int? {
     while passed < now {
       let head = unsafe heads[Int(passed + 1) % Self.buckets]
       if head != Self.none {

@@ -44,20 +44,26 @@ struct Connection: ~Copyable {
   var transport: Transport
   var phase: Phase
   /// When the client's time is up, in ticks of the worker's wheel.
-  private(set) var deadline: UInt32
+  var deadline: UInt32
   /// The worker has it on its list for another turn.
   var isQueued = false
+  /// OpenSSL keeps the session's buffers: not for connections that wait, but for those that are busy.
+  private var keepsBuffers = false
+  /// It does so since this turn: the worker has it not yet on its list.
+  var keepsNewBuffers = false
+  /// When something was read from the session last, in ticks.
+  private var lastRead: UInt32 = 0
 
   /// Something may have arrived that was not received yet.
-  private var mayReceive = false
+  var mayReceive = false
   /// The peer has sent its FIN, so that even a short receive does not mean that the socket is drained.
   private var peerEnded = false
   /// What was received but not used: the start of a head, or requests that wait for the response before.
   private var unread = OwnedBytes()
   /// A request's head has begun to arrive.
-  private var headHasBegun = true
+  var headHasBegun = true
   /// The request whose content is passed over.
-  private var discard: Discard?
+  var discard: Discard?
   /// The client wants no further request on this connection.
   private var clientCloses = false
   var sentCloseNotify = false
@@ -137,6 +143,14 @@ struct Connection: ~Copyable {
       keepsAlive = false
       return .wait
     }
+  }
+
+  /// Frees the session's buffers if it has not been used since the tick before. False if it keeps them.
+  mutating func releaseIdleBuffers(desk: borrowing Desk) -> Bool {
+    guard desk.tick &- lastRead > 1 else { return false }
+    session.releaseBuffers()
+    keepsBuffers = false
+    return true
   }
 
   /// Gives back what is not the connection's own, before it is removed.
@@ -252,7 +266,7 @@ struct Connection: ~Copyable {
 
   /// Any request, known file or not. `bytes` are what the head was parsed from; `used` of the input belong to it.
   @inline(never)
-  private mutating func answer(_ request: RequestHead, _ bytes: Span<UInt8>, used: Int, _ desk: inout Desk)
+  mutating func answer(_ request: RequestHead, _ bytes: Span<UInt8>, used: Int, _ desk: inout Desk)
     -> Step
   {
     respond(desk.reply(to: request, bytes), to: request, used: used, &desk)
@@ -272,77 +286,17 @@ struct Connection: ~Copyable {
   }
 
   /// Refuses what is no request, or none that we take: where the next one begins is not known.
-  private mutating func reject(_ status: Status, _ desk: inout Desk) -> Step {
+  mutating func reject(_ status: Status, _ desk: inout Desk) -> Step {
     desk.dropInput()
     keepsAlive = false
     clientCloses = false
     return transmit(desk.rejection(status), &desk)
   }
 
-  // MARK: Content of requests
-
-  /// Passes over the content first and answers then: what is left of it can't be read as a request.
-  private mutating func discard(contentOf request: RequestHead, _ desk: inout Desk) -> Step {
-    switch request.method {
-    case .get, .head, .options: break
-    case .notAllowed: return reject(.methodNotAllowed, &desk)
-    case .unknown: return reject(.notImplemented, &desk)
-    }
-    if request.expectationFails { return reject(.expectationFailed, &desk) }
-    let limit = desk.limits.requestContent
-    let drain: BodyDrain
-    switch request.content {
-    case .length(let length) where length > limit: return reject(.contentTooLarge, &desk)
-    case .length(let length): drain = BodyDrain(length: length, limit: limit)
-    case .chunked, .none: drain = BodyDrain(chunkedWithLimit: limit)
-    }
-    let head = unsafe OwnedBytes(copying: UnsafeRawBufferPointer(rebasing: desk.received[..<request.count]))
-    desk.useInput(request.count)
-    discard = Discard(drain: drain, head: head)
-    phase = .discarding
-    // The content has no more time than the head has.
-    if !headHasBegun { deadline = desk.deadline(in: desk.limits.headMilliseconds) }
-    headHasBegun = true
-    if request.expectsContinue && desk.receivedCount == 0 {
-      return unsafe sendBytes(desk.compose { $0.append("HTTP/1.1 100 Continue\r\n\r\n") }, &desk)
-    }
-    return .onward
-  }
-
-  private mutating func discardContent(_ desk: inout Desk) -> Step {
-    guard var discard = discard.take() else { return .stop(.close) }
-    if desk.receivedCount > 0 {
-      switch unsafe discard.drain.consume(desk.received.span) {
-      case .needMore: desk.dropInput()
-      case .malformed:
-        desk.metrics.malformed += 1
-        return reject(.badRequest, &desk)
-      case .tooLarge: return reject(.contentTooLarge, &desk)
-      case .finished(let consumed):
-        // The head was parsed before: it is whole and without fault.
-        var request = RequestHead()
-        guard
-          case .complete = unsafe RequestParser.parse(
-            discard.head.bytes.span, limits: desk.limits.head, into: &request)
-        else { return reject(.badRequest, &desk) }
-        return unsafe answer(request, discard.head.bytes.span, used: consumed, &desk)
-      }
-    }
-    self.discard = consume discard
-    guard mayReceive else { return .stop(.wait) }
-    switch receive(&desk) {
-    case .bytes: return .onward
-    case .wouldBlock: return .stop(.wait)
-    case .ended: return peerHasEnded(&desk)
-    case .keyUpdate: return keyUpdateHasCome(&desk)
-    case .failed: return broken(&desk)
-    }
-  }
-
   // MARK: Receiving
 
   /// Receives behind what is there already.
-  private mutating func receive(_ desk: inout Desk) -> Session.ReadProgress {
+  mutating func receive(_ desk: inout Desk) -> Session.ReadProgress {
     let room = unsafe desk.room()
     if transport != .plain { return unsafe receiveSecure(into: room, &desk) }
     switch unsafe socket.receive(into: room) {
@@ -367,6 +321,12 @@ struct Connection: ~Copyable {
     case .bytes(let count):
       mayReceive = peerEnded || session.mayHaveMore
       desk.noteReceived(count)
+      if lastRead == desk.tick, !keepsBuffers {
+        session.keepBuffers()
+        keepsBuffers = true
+        keepsNewBuffers = true
+      }
+      lastRead = desk.tick
     case .wouldBlock: mayReceive = false
     case .ended, .keyUpdate, .failed: break
     }
@@ -374,7 +334,7 @@ struct Connection: ~Copyable {
   }
 
   /// The client sends nothing more, and all that it asked for was answered.
-  private mutating func peerHasEnded(_ desk: inout Desk) -> Step {
+  mutating func peerHasEnded(_ desk: inout Desk) -> Step {
     desk.dropInput()
     clientCloses = true
     if transport == .plain { mayReceive = false }
@@ -383,7 +343,7 @@ struct Connection: ~Copyable {
   }
 
   /// The client asks for new keys and the kernel can't be given any: nothing more may be sent but the end.
-  private mutating func keyUpdateHasCome(_ desk: inout Desk) -> Step {
+  mutating func keyUpdateHasCome(_ desk: inout Desk) -> Step {
     desk.metrics.keyUpdates += 1
     desk.dropInput()
     phase = .closing
@@ -462,10 +422,4 @@ struct Connection: ~Copyable {
   mutating func pushBackDeadline(_ desk: inout Desk) {
     deadline = desk.deadline(in: desk.limits.sendMilliseconds)
   }
-}
-
-/// A request whose content is still coming: how far it is, and the head, to be answered afterwards.
-private struct Discard: ~Copyable {
-  var drain: BodyDrain
-  let head: OwnedBytes
 }

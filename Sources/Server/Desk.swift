@@ -77,6 +77,7 @@ struct Desk: ~Copyable {
 
   // MARK: Time
 
+  @inline(__always)
   mutating func readClock() {
     milliseconds = Clock.monotonicMilliseconds()
     let tick = TimerWheel.tick(milliseconds: milliseconds)

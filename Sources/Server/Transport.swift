@@ -256,6 +256,20 @@ extension Session? {
     }
   }
 
+  borrowing func keepBuffers() {
+    switch self {
+    case .some(let session): session.keepBuffers()
+    case .none: break
+    }
+  }
+
+  borrowing func releaseBuffers() {
+    switch self {
+    case .some(let session): session.releaseBuffers()
+    case .none: break
+    }
+  }
+
   var transmitsInKernel: Bool {
     switch self {
     case .some(let session): session.transmitsInKernel

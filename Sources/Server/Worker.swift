@@ -11,7 +11,12 @@ struct Worker: ~Copyable {
   private var listeners: Listeners
   private var connections: Slab<Connection>
   private var timers: TimerWheel
-  private var queue: TurnQueue
+  /// Connections that want another turn.
+  private var queue: TokenQueue
+  /// Connections whose sessions keep their buffers.
+  private var buffered: TokenQueue
+  /// All that is due at a tick's passing was done for this one.
+  private var doneTick: UInt32 = 0
   private var desk: Desk
   /// Held so that there is one descriptor to give back when all are in use; see `refuse`.
   private var reserve: Int32
@@ -42,7 +47,8 @@ struct Worker: ~Copyable {
     desk = Desk(limits: limits, root: root, requiresKernelTLS: requiresKernelTLS)
     connections = Slab(capacity: limits.connectionsPerWorker)
     timers = TimerWheel(capacity: limits.connectionsPerWorker, now: desk.tick)
-    queue = TurnQueue(capacity: limits.connectionsPerWorker)
+    queue = TokenQueue(capacity: limits.connectionsPerWorker)
+    buffered = TokenQueue(capacity: limits.connectionsPerWorker)
     reserve = Self.openReserve()
   }
 
@@ -57,7 +63,11 @@ struct Worker: ~Copyable {
       desk.readClock()
       for index in 0..<count { handle(poller[index]) }
       giveQueuedTurns()
-      endOverdueTurns()
+      if doneTick != desk.tick {
+        doneTick = desk.tick
+        endOverdueTurns()
+        releaseIdleBuffers()
+      }
     }
     return desk.metrics
   }
@@ -95,10 +105,29 @@ struct Worker: ~Copyable {
   @inline(never)
   private mutating func giveTurn(_ slot: Int, _ readiness: Readiness) {
     let verdict = connections[slot].turn(readiness, desk: &desk)
+    let (deadline, keepsNewBuffers) = (connections[slot].deadline, connections[slot].keepsNewBuffers)
+    if keepsNewBuffers { listForBuffers(slot) }
     if case .wait = verdict {
-      timers.tighten(slot, to: connections[slot].deadline)
+      timers.tighten(slot, to: deadline)
     } else {
       settle(slot, verdict)
+    }
+  }
+
+  @inline(never)
+  private mutating func listForBuffers(_ slot: Int) {
+    // Tokens of connections that have gone leave the list only here.
+    if buffered.isFull { releaseIdleBuffers() }
+    connections[slot].keepsNewBuffers = false
+    buffered.append(connections.token(of: slot))
+  }
+
+  /// Once in a tick: connections that have become idle give their buffers back.
+  private mutating func releaseIdleBuffers() {
+    for _ in 0..<buffered.count {
+      let token = buffered.removeFirst()
+      guard connections.isCurrent(token) else { continue }
+      if !connections[token.slot].releaseIdleBuffers(desk: desk) { buffered.append(token) }
     }
   }
 
@@ -215,9 +244,9 @@ struct Worker: ~Copyable {
   }
 }
 
-/// Connections that want another turn, first come, first served. Each stands in it once at most.
+/// Connections in a row, first come, first served. Each stands in it once at most.
 @safe
-private struct TurnQueue: ~Copyable {
+private struct TokenQueue: ~Copyable {
   private let tokens: UnsafeMutablePointer<Token>
   private let capacity: Int
   private var first = 0
@@ -233,6 +262,7 @@ private struct TurnQueue: ~Copyable {
   }
 
   var isEmpty: Bool { count == 0 }
+  var isFull: Bool { count == capacity }
 
   mutating func append(_ token: Token) {
     precondition(count < capacity)

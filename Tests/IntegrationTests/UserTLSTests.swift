@@ -160,6 +160,21 @@ import Testing
     #expect(try sluice.stopForMetrics()["key_updates"] == 0)
   }
 
+  /// A busy connection keeps its buffers, an idle one gives them back (within two ticks of 256 ms).
+  @Test func aConnectionIsBusyAndIdleInTurn() throws {
+    let client = try SecureClient.interactive(sluice.securePort)
+    for count in 1...12 {
+      client.send("GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      try waitUntil("the response has come") {
+        client.output.matches(of: /\r\n\r\nhello\n/).count == count || client.exitStatus != nil
+      }
+      if count % 4 == 0 { usleep(700_000) }
+    }
+    client.send("Q\n")
+    #expect(try client.wait() == 0)
+    #expect(try sluice.stopForMetrics()["requests"] == 12)
+  }
+
   @Test func oneRecordForASmallResponse() throws {
     for version in ["-tls1_2", "-tls1_3"] {
       let recording = try RecordingProxy.record(sluice.securePort, path: "/1024.bin", version)

@@ -252,6 +252,9 @@ final class Pair {
     unsafe outbox.pointer.pointee.clear()
   }
 
+  func keepBuffers() { session.keepBuffers() }
+  func releaseBuffers() { session.releaseBuffers() }
+
   func sendCloseNotify() -> Session.CloseProgress { session.sendCloseNotify() }
 
   /// What the client has read when `count` bytes have come, or the end.

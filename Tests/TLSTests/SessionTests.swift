@@ -281,6 +281,27 @@ extension Session.ReadProgress: Equatable {
     #expect(pair.read().1 == .wouldBlock)
   }
 
+  /// Nothing is lost, whatever is in the buffers when they are to be freed.
+  @Test(arguments: versions)
+  func buffersAreKeptAndReleased(version: Int32) throws {
+    let pair = try Self.connect(ClientOffer(version: version))
+    for _ in 0..<3 {
+      pair.keepBuffers()
+      pair.client.write("hello world")
+      #expect(pair.read(upTo: 5).text == "hello")
+      // Half of a record is still in them.
+      pair.releaseBuffers()
+      #expect(pair.read().text == " world")
+      #expect(pair.send("answer"))
+      pair.flush()
+      #expect(pair.clientReads(6).bytes == Array("answer".utf8))
+      // Nothing is in them now.
+      pair.releaseBuffers()
+      pair.client.write("more")
+      #expect(pair.read().text == "more")
+    }
+  }
+
   @Test(arguments: versions)
   func recordsThatCameTogetherAreReadOneByOne(version: Int32) throws {
     let pair = try Self.connect(ClientOffer(version: version))

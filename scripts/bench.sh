@@ -4,10 +4,10 @@
 #
 # Usage: scripts/bench.sh [--quick] [--peers] [--lab] [--rounds N] [--out DIR]
 #
-#   --quick     about two minutes instead of ten (with --peers: three instead of twenty-five)
+#   --quick     about two minutes instead of twelve (with --peers: three instead of thirty)
 #   --peers     also nginx, lighttpd and h2o from Debian's packages
 #   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
-#               kernel, to about 2 %, whatever else the machine does. About fifteen minutes. With --peers: nginx, too
+#               kernel, to about 2 %, whatever else the machine does. Five to fifteen minutes. With --peers: nginx, too
 #   --rounds N  how often every case is measured; the report has the medians (default: 3; --quick 2; --lab 1)
 #   --out DIR   where the report goes (default: bench-report at the top of the repository)
 #

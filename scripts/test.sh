@@ -45,6 +45,7 @@ SLUICE_BINARY=$repo/.build/release/sluice SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOU
 
 # What XCTest and the Swift runtime keep until the process ends looks like leaks to ASan's leak detector.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$repo/scripts/lib/tsan-suppressions}
 for sanitizer in address thread; do
     step "tests under the $sanitizer sanitizer"
     scratch=$repo/.build-$sanitizer

@@ -42,7 +42,13 @@ public final class DocumentRoot: Sendable {
   /// Opens a regular file for reading. `path` is relative and NUL-terminated; neither `..` nor a symbolic link
   /// leads out of the root, whatever changes on the disk meanwhile: `openat2(2)`, RESOLVE_BENEATH.
   func open(_ path: UnsafePointer<CChar>) -> Opened {
-    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    // What is neither file nor folder is not opened at all: that alone would let the writer of a FIFO go on.
+    if let status = unsafe lookUp(path), status.st_mode & S_IFMT != S_IFREG,
+      status.st_mode & S_IFMT != S_IFDIR
+    {
+      return .failed(.notFound)
+    }
+    // O_NONBLOCK: it may have become a FIFO meanwhile, whose opening must not wait for a writer.
     let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
     let descriptor =
       followsLinks
@@ -86,12 +92,27 @@ public final class DocumentRoot: Sendable {
     return unsafe openat(folder, name, flags | O_NOFOLLOW)
   }
 
-  /// The status of what a path names now; nil where there is nothing. Only good for telling whether an opened
-  /// file is still the one: this look-up follows links that lead out.
+  /// The status of what a path names now; nil where there is nothing beneath the root.
   func status(_ path: UnsafePointer<CChar>) -> FileStatus? {
+    unsafe lookUp(path).map { FileStatus($0) }
+  }
+
+  /// Finds what a path names, as `open` does, without opening it (O_PATH).
+  private func lookUp(_ path: UnsafePointer<CChar>) -> stat? {
+    let flags = Int32(truncatingIfNeeded: CLinux_O_PATH) | O_CLOEXEC
+    let found =
+      followsLinks
+      ? unsafe CLinux_openat2(
+        descriptor, path, UInt64(flags), CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
+      : unsafe openWithoutLinks(path, flags)
     var status = stat()
-    guard unsafe fstatat(descriptor, path, &status, 0) == 0 else { return nil }
-    return FileStatus(status)
+    guard found >= 0 else {
+      // Without a free descriptor, a file that is open already must not be lost; no other is opened by this.
+      let isExhausted = errno == EMFILE || errno == ENFILE || errno == ENOMEM
+      return unsafe isExhausted && fstatat(descriptor, path, &status, 0) == 0 ? status : nil
+    }
+    defer { close(found) }
+    return unsafe fstat(found, &status) == 0 ? status : nil
   }
 }
 

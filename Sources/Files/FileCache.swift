@@ -27,12 +27,12 @@ public struct FileCache: ~Copyable {
   /// The bits of a hash that are the index of a set's first slot.
   private let setMask: UInt64
 
-  /// Room for `capacity` files (rounded up to sets of 8); files up to `inMemory` bytes are kept in memory.
+  /// Room for `capacity` files at most (rounded down to a power of two, at least 8); files up to `inMemory` bytes are kept in memory.
   public init(root: DocumentRoot, capacity: Int, inMemory: Int) {
     self.root = root
     self.inMemory = inMemory
     var sets = 1
-    while sets * Self.ways < capacity { sets *= 2 }
+    while sets * 2 * Self.ways <= capacity { sets *= 2 }
     slots = sets * Self.ways
     setMask = UInt64(slots - Self.ways)
     unsafe table = .allocate(capacity: slots)

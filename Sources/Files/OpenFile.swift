@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// A file that is being served: open, or, if it is small, read into memory; with room before the content for a
@@ -10,6 +11,9 @@ public struct OpenFile: ~Copyable {
   public let size: Int64
   /// Last modification in nanoseconds since 1970.
   public let modifiedNanoseconds: Int64
+  /// Last modification in seconds since 1970, rounded down; no later than when the file was opened, so that what is once
+  /// said of a file whose time lies in the future stays so (RFC 9110 §8.8.2.1).
+  public let modifiedSeconds: Int64
   /// Of the content.
   public let mediaType: StaticString
 
@@ -50,6 +54,10 @@ public struct OpenFile: ~Copyable {
     self.status = status
     size = status.size
     modifiedNanoseconds = status.modifiedNanoseconds
+    let modified = status.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME_COARSE, &now)
+    modifiedSeconds = min(modified.quotient - (modified.remainder < 0 ? 1 : 0), Int64(now.tv_sec))
     unsafe mediaType = MediaType.of(path: UnsafeRawBufferPointer(start: path, count: strlen(path)))
     unsafe self.path = unsafe path
     self.keyCount = keyCount

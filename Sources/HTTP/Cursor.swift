@@ -28,16 +28,16 @@ struct Cursor: ~Escapable {
     guard !isAtEnd else { throw .incomplete }
   }
 
-  /// Passes over what nearly all hosts consist of, eight bytes at a time: letters, digits, `-`, `.` and `:`.
+  /// Passes over what nearly all names of hosts consist of, eight bytes at a time: letters, digits, `-` and `.`.
   @inline(__always)
   @_lifetime(self: copy self)
-  mutating func skipPlainAuthority() {
+  mutating func skipPlainName() {
     let (ones, high): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
     while position &+ 8 <= bytes.count {
       let word = UInt64(littleEndian: load(UInt64.self))
-      // In the high bit of every byte that is ASCII, as the lowest byte that fails is: 0x2D to 0x3A but not 0x2F.
+      // In the high bit of every byte that is ASCII, as the lowest byte that fails is: 0x2D to 0x39 but not 0x2F.
       let mark =
-        (word &+ ones &* (0x80 - 0x2D)) & ~(word &+ ones &* (0x80 - 0x3B))
+        (word &+ ones &* (0x80 - 0x2D)) & ~(word &+ ones &* (0x80 - 0x3A))
         & ((word ^ ones &* 0x2F) &+ ones &* 0x7F)
       let lowercase = word | ones &* 0x20
       let letter = (lowercase &+ ones &* (0x80 - 0x61)) & ~(lowercase &+ ones &* (0x80 - 0x7B))
@@ -48,6 +48,17 @@ struct Cursor: ~Escapable {
       }
       position &+= 8
     }
+  }
+
+  /// Passes over up to seven digits at once, if eight bytes are there to be looked at.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func skipShortNumber() {
+    guard position &+ 8 <= bytes.count else { return }
+    let (ones, high): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+    let word = UInt64(littleEndian: load(UInt64.self))
+    let digits = (word &+ ones &* (0x80 - 0x30)) & ~(word &+ ones &* (0x80 - 0x3A))
+    position &+= (~(digits & ~word) & high | 1 << 63).trailingZeroBitCount / 8
   }
 
   /// Passes over optional white space: RFC 9110 §5.6.3.

@@ -230,8 +230,13 @@ public enum RequestParser {
     guard cursor.hasWord("Host"), cursor.hasWord(": ", at: 4) else { return false }
     var end = cursor
     end.position &+= 6
-    end.skipPlainAuthority()
-    guard end.position > cursor.position &+ 6, end.hasWord("\r\n") else { return false }
+    end.skipPlainName()
+    guard end.position > cursor.position &+ 6 else { return false }
+    if !end.isAtEnd, end.byte == .colon {
+      end.position &+= 1
+      end.skipShortNumber()
+    }
+    guard end.hasWord("\r\n") else { return false }
     cursor.position = end.position &+ 2
     return true
   }
@@ -263,7 +268,33 @@ public enum RequestParser {
     try cursor.skipSpace()
     let start = cursor.position
     try cursor.skip(.authority)
-    guard cursor.position > start else { throw .malformed }
+    guard isHost(cursor.bytes.extracting(start..<cursor.position)) else { throw .malformed }
     try cursor.skipSpace()
+  }
+
+  /// Whether characters of an authority are a host and perhaps a port: RFC 3986 §3.2.2 and §3.2.3. What is between the
+  /// brackets of an IP literal is not looked at more closely.
+  private static func isHost(_ bytes: Span<UInt8>) -> Bool {
+    var index = 0
+    if bytes.count > 0, bytes[0] == UInt8(ascii: "[") {
+      while index < bytes.count, bytes[index] != UInt8(ascii: "]") { index += 1 }
+      guard index > 1, index < bytes.count else { return false }
+      index += 1
+    } else {
+      while index < bytes.count, bytes[index] != .colon {
+        let byte = bytes[index]
+        if byte == UInt8(ascii: "[") || byte == UInt8(ascii: "]") { return false }
+        if byte == .percent {
+          guard index + 2 < bytes.count, bytes[index + 1].hexadecimalValue != nil,
+            bytes[index + 2].hexadecimalValue != nil
+          else { return false }
+        }
+        index += 1
+      }
+      guard index > 0 else { return false }
+    }
+    if index == bytes.count { return true }
+    guard bytes[index] == .colon else { return false }
+    return (index + 1..<bytes.count).allSatisfy { bytes[$0].isDigit }
   }
 }

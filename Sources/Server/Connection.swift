@@ -153,6 +153,14 @@ struct Connection: ~Copyable {
     return true
   }
 
+  /// The server's time to stop is over: what can't be completed must not look complete.
+  mutating func cutOff(desk: inout Desk) {
+    if phase == .sending {
+      desk.metrics.truncated += 1
+      _ = abort(&desk)
+    }
+  }
+
   /// Gives back what is not the connection's own, before it is removed.
   mutating func release(to desk: inout Desk) {
     if let file = file.take() { desk.files.release(file) }
@@ -213,6 +221,7 @@ struct Connection: ~Copyable {
     deadline = desk.deadline(in: desk.limits.headMilliseconds)
     // A request may have come together with the client's last flight.
     mayReceive = peerEnded || session.mayHaveMore
+    if !mayReceive { session.issueTicket() }
     return .onward
   }
 
@@ -239,6 +248,7 @@ struct Connection: ~Copyable {
       switch receive(&desk) {
       case .bytes: break
       case .wouldBlock: return .stop(.wait)
+      case .interrupted: return .stop(.again)
       case .ended: return peerHasEnded(&desk)
       case .keyUpdate: return keyUpdateHasCome(&desk)
       case .failed: return broken(&desk)
@@ -287,10 +297,17 @@ struct Connection: ~Copyable {
 
   /// Refuses what is no request, or none that we take: where the next one begins is not known.
   mutating func reject(_ status: Status, _ desk: inout Desk) -> Step {
+    unsafe reject(status, head: desk.received, &desk)
+  }
+
+  /// `head` are the bytes of the head, as far as there are any.
+  mutating func reject(_ status: Status, head: UnsafeRawBufferPointer, _ desk: inout Desk) -> Step {
+    // RFC 9110 §9.3.2: no content in answer to HEAD, whatever the answer.
+    let isHead = unsafe head.starts(with: "HEAD ".utf8)
     desk.dropInput()
     keepsAlive = false
     clientCloses = false
-    return transmit(desk.rejection(status), &desk)
+    return transmit(desk.rejection(status, toHead: isHead), &desk)
   }
 
   // MARK: Receiving
@@ -328,7 +345,7 @@ struct Connection: ~Copyable {
       }
       lastRead = desk.tick
     case .wouldBlock: mayReceive = false
-    case .ended, .keyUpdate, .failed: break
+    case .interrupted, .ended, .keyUpdate, .failed: break
     }
     return progress
   }

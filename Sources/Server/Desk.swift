@@ -83,8 +83,12 @@ struct Desk: ~Copyable {
     let tick = TimerWheel.tick(milliseconds: milliseconds)
     if tick != self.tick {
       self.tick = tick
-      wallSeconds = Clock.wallSeconds()
+      readWallClock()
     }
+  }
+
+  mutating func readWallClock() {
+    wallSeconds = Clock.wallSeconds()
   }
 
   /// The tick by which `milliseconds` from now have passed. Inlined, because a call that borrows a struct of this

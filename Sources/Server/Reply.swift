@@ -66,7 +66,10 @@ extension Desk {
     case .hidden, .tooLong: return .failed(.notFound)
     }
     if let file = unsafe files.find(decodedPath.span, now: milliseconds) { return .file(file) }
-    switch unsafe files.load(decodedPath.span, now: milliseconds) {
+    let loaded = unsafe files.load(decodedPath.span, now: milliseconds)
+    // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).
+    readWallClock()
+    switch loaded {
     case .file(let file): return .file(file)
     case .directory: return .directory
     case .failed(.notFound): return .failed(.notFound)
@@ -107,21 +110,14 @@ extension Desk {
   private mutating func validators(of file: borrowing OpenFile) -> Validators {
     Validators(
       etag: EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size),
-      modified: lastModified(of: file),
+      modified: HTTPDate(secondsSinceEpoch: file.modifiedSeconds),
       now: HTTPDate(secondsSinceEpoch: wallSeconds))
-  }
-
-  /// Rounded down to the second; never later than now: RFC 9110 §8.8.2.1.
-  private mutating func lastModified(of file: borrowing OpenFile) -> HTTPDate {
-    let seconds = file.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
-    let floor = seconds.quotient - (seconds.remainder < 0 ? 1 : 0)
-    return HTTPDate(secondsSinceEpoch: min(floor, wallSeconds))
   }
 
   private mutating func responseHead(of file: borrowing OpenFile, _ status: Status) -> ResponseHead {
     var head = ResponseHead(status)
     head.etag = EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size)
-    head.lastModified = lastModified(of: file)
+    head.lastModified = HTTPDate(secondsSinceEpoch: file.modifiedSeconds)
     if status != .notModified {
       head.contentType = file.mediaType
       head.contentLength = file.size
@@ -227,7 +223,7 @@ extension Desk {
   }
 
   /// The answer to what is no request that we can take; the connection ends with it.
-  mutating func rejection(_ status: Status) -> Reply {
+  mutating func rejection(_ status: Status, toHead: Bool) -> Reply {
     var head = ResponseHead(status)
     head.connection = .closes
     head.contentType = "text/plain; charset=utf-8"
@@ -235,7 +231,7 @@ extension Desk {
     let date = HTTPDate(secondsSinceEpoch: wallSeconds)
     let bytes = unsafe compose { out in
       head.append(to: &out, date: date)
-      out.append(status.line)
+      if !toHead { out.append(status.line) }
     }
     return unsafe Reply(bytes: bytes, keepsAlive: false)
   }

@@ -45,8 +45,8 @@ extension Connection {
       case .needMore: desk.dropInput()
       case .malformed:
         desk.metrics.malformed += 1
-        return reject(.badRequest, &desk)
-      case .tooLarge: return reject(.contentTooLarge, &desk)
+        return unsafe reject(.badRequest, head: discard.head.bytes, &desk)
+      case .tooLarge: return unsafe reject(.contentTooLarge, head: discard.head.bytes, &desk)
       case .finished(let consumed):
         // The head was parsed before: it is whole and without fault.
         var request = RequestHead()
@@ -62,6 +62,7 @@ extension Connection {
     switch receive(&desk) {
     case .bytes: return .onward
     case .wouldBlock: return .stop(.wait)
+    case .interrupted: return .stop(.again)
     case .ended: return peerHasEnded(&desk)
     case .keyUpdate: return keyUpdateHasCome(&desk)
     case .failed: return broken(&desk)

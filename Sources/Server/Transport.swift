@@ -256,6 +256,13 @@ extension Session? {
     }
   }
 
+  borrowing func issueTicket() {
+    switch self {
+    case .some(let session): session.issueTicket()
+    case .none: break
+    }
+  }
+
   borrowing func keepBuffers() {
     switch self {
     case .some(let session): session.keepBuffers()

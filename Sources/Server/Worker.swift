@@ -69,6 +69,9 @@ struct Worker: ~Copyable {
         releaseIdleBuffers()
       }
     }
+    for slot in 0..<connections.highWater where connections.isOccupied(slot) {
+      connections[slot].cutOff(desk: &desk)
+    }
     return desk.metrics
   }
 

@@ -61,7 +61,7 @@ public final class ServerContext: Sendable {
     // One record costs one receive, not two (header, then body).
     _ = unsafe COpenSSL_SSL_CTX_set_read_ahead(context, 1)
     // Stateless tickets, one for each handshake; no session is remembered here. Without kernel TLS the session asks for
-    // it after the handshake, so that it leaves with the first response and not by itself.
+    // it after the handshake, so that it can leave with the response to a request that came with the client's last flight.
     _ = unsafe COpenSSL_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
     unsafe SSL_CTX_set_num_tickets(context, usesKernelTLS ? 1 : 0)
     unsafe SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)

@@ -78,12 +78,22 @@ public struct Session: ~Copyable {
     if ticketFollows { unsafe SSL_new_session_ticket(ssl) }
   }
 
+  /// Makes the session ticket now (RFC 8446 §4.6.1), into the outbox, if it has not gone with a response yet: a client that
+  /// does not set TCP_NODELAY waits for something of ours before it sends its request.
+  public func issueTicket() {
+    ERR_clear_error()
+    if ticketFollows, unsafe SSL_in_init(ssl) == 1 { unsafe SSL_do_handshake(ssl) }
+  }
+
   /// How reading went.
   public enum ReadProgress: Sendable {
     /// This many bytes of plaintext, at least one.
     case bytes(Int)
     /// Nothing until the socket has more.
     case wouldBlock
+    /// Much has come and none of it is data (OpenSSL takes any number of KeyUpdates in one read): read on when others
+    /// had their turn.
+    case interrupted
     /// The peer has sent close_notify: it sends no more.
     case ended
     /// The client asked for new keys (RFC 8446 §4.6.3) and the kernel can't be given any: nothing may be sent
@@ -96,11 +106,16 @@ public struct Session: ~Copyable {
   /// Reads plaintext, up to the buffer's size.
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> ReadProgress {
     ERR_clear_error()
+    // Two of 16 KiB: a record that is as long as may be is not received in one.
+    unsafe state.pointee.receivesLeft = 2
+    unsafe state.pointee.isInterrupted = false
+    defer { unsafe state.pointee.receivesLeft = .max }
     let count = unsafe SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
     if transmitsInKernel, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
     if count > 0 { return .bytes(Int(count)) }
     switch unsafe SSL_get_error(ssl, count) {
-    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
+      return unsafe state.pointee.isInterrupted ? .interrupted : .wouldBlock
     case SSL_ERROR_ZERO_RETURN: return .ended
     default: return .failed
     }
@@ -144,9 +159,8 @@ public struct Session: ~Copyable {
 
   /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
   public func sendCloseNotify() -> CloseProgress {
-    ERR_clear_error()
-    // A ticket may still wait for a response that never came: to OpenSSL that is a handshake, in which nothing is closed.
-    if ticketFollows, unsafe SSL_in_init(ssl) == 1 { unsafe SSL_do_handshake(ssl) }
+    // To OpenSSL, a ticket that waits is a handshake, in which nothing is closed.
+    issueTicket()
     let status = unsafe SSL_shutdown(ssl)
     if status >= 0 { return .done }
     return unsafe SSL_get_error(ssl, status) == SSL_ERROR_WANT_WRITE ? .wouldBlock : .failed

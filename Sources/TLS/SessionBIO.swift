@@ -12,6 +12,10 @@ struct SessionState {
   var transmitsInKernel = false
   /// The last receive emptied the socket: nothing is there until the poller says so.
   var socketIsDrained = false
+  /// How often the session may still receive in this read.
+  var receivesLeft = Int.max
+  /// It wanted to more often.
+  var isInterrupted = false
   /// The peer has sent its FIN.
   var peerEnded = false
   /// The client has sent a KeyUpdate that asks for one of ours.
@@ -88,6 +92,12 @@ enum SessionBIO {
   {
     unsafe COpenSSL_BIO_clear_retry_flags(bio)
     let state = unsafe state(of: bio)
+    if unsafe state.pointee.receivesLeft == 0 {
+      unsafe state.pointee.isInterrupted = true
+      unsafe COpenSSL_BIO_set_retry_read(bio)
+      return -1
+    }
+    unsafe state.pointee.receivesLeft -= 1
     let received = unsafe CLinux_recv(state.pointee.descriptor, bytes, Int(count), 0)
     unsafe state.pointee.socketIsDrained = received < Int(count)
     if received == 0 { unsafe state.pointee.peerEnded = true }

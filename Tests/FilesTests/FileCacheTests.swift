@@ -320,7 +320,7 @@ import Testing
     for number in [0, 1, 2, 4, 5, 6, 7, 8] { #expect(fixture.find("\(number)", at: 101) != nil) }
   }
 
-  @Test(arguments: [(1, 8), (8, 8), (9, 16), (16, 16), (17, 32)])
+  @Test(arguments: [(1, 8), (8, 8), (9, 8), (16, 16), (17, 16), (31, 16)])
   func thereIsRoomForNoMoreThanTheCapacity(capacity: Int, room: Int) throws {
     let fixture = try Fixture(capacity: capacity)
     for number in 0..<200 {

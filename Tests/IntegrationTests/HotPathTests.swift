@@ -32,7 +32,7 @@ struct HotPathTests {
     let more = try HotPath.callsOfTenThousandRequests(name)
     let calls = more.filter { $0.key.name.hasPrefix("syscall") }.values.reduce(0, +)
     // Large files may fill the socket and need another turn.
-    #expect(calls >= each * HotPath.requests)
+    #expect(calls >= each * HotPath.requests - HotPath.noise)
     #expect(name != "1024.bin" || calls <= each * HotPath.requests + 100)
   }
 

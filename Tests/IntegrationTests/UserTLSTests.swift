@@ -175,6 +175,19 @@ import Testing
     #expect(try sluice.stopForMetrics()["requests"] == 12)
   }
 
+  /// A client without TCP_NODELAY waits for an answer to its Finished before it sends a request: the ticket is one.
+  @Test func theTicketComesWithoutARequest() throws {
+    let client = try SecureClient.interactive(sluice.securePort, ["-tls1_3"])
+    try waitUntil("the ticket has come") {
+      client.output.contains("New Session Ticket")
+        || client.output.contains("New, TLSv1.3, Cipher is")
+          && client.output.contains("Post-Handshake New Session Ticket arrived")
+        || client.exitStatus != nil
+    }
+    client.send("Q\n")
+    #expect(try client.wait() == 0)
+  }
+
   @Test func oneRecordForASmallResponse() throws {
     for version in ["-tls1_2", "-tls1_3"] {
       let recording = try RecordingProxy.record(sluice.securePort, path: "/1024.bin", version)

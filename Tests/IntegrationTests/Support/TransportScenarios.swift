@@ -79,6 +79,9 @@ extension Transfer.Transport {
         return false
       } catch RawConnection.Refused.refused {
         return true
+      } catch RawConnection.Refused.other(ECONNRESET) {
+        // It was in the queue of a listener that closed at that moment.
+        return false
       }
     }
     #expect(sluice.process.exitStatus == nil)

@@ -69,8 +69,10 @@ struct Serve: ParsableCommand {
   }
 
   private func configuration() throws -> Configuration {
-    let plaintext = try Setting.flag(plaintext, "plaintext")
-    let tlsOnly = try Setting.flag(tlsOnly, "tls-only")
+    // A flag wins over the other one's variable, too.
+    let (asksForPlaintext, asksForTLS) = (plaintext, tlsOnly)
+    let plaintext = try asksForPlaintext || !asksForTLS && Setting.flag(false, "plaintext")
+    let tlsOnly = try asksForTLS || !asksForPlaintext && Setting.flag(false, "tls-only")
     if plaintext && tlsOnly { throw ValidationError("--plaintext and --tls-only exclude each other") }
     let secure = plaintext ? nil : try secureConfiguration()
     if tlsOnly && secure == nil { throw ValidationError("--tls-only needs a certificate: --cert and --key") }

@@ -109,6 +109,17 @@ import Testing
     #expect(try Curl.get(sluice.url("http") + "/which.txt").text == "flag\n")
   }
 
+  @Test func aFlagWinsOverTheOtherOnesVariable() throws {
+    let pair = try TestCertificates.ecdsa
+    let secure = try SluiceProcess(
+      arguments: [site(), "--tls-only", "--tls-port", "0", "--ktls", "off"] + pair.flags,
+      environment: ["SLUICE_PLAINTEXT": "1"], listeners: 1)
+    #expect(try secure.url("https").hasPrefix("https://"))
+    let plain = try SluiceProcess(
+      arguments: [site(), "--plaintext", "--port", "0"], environment: ["SLUICE_TLS_ONLY": "1"], listeners: 1)
+    #expect(try plain.url("http").hasPrefix("http://"))
+  }
+
   @Test func wrongValueInTheEnvironmentIsNamed() throws {
     for (name, value) in [
       ("SLUICE_PORT", "http"), ("SLUICE_PORT", "65536"), ("SLUICE_WORKERS", "0"),

@@ -57,10 +57,10 @@ struct Desk: ~Copyable {
     unsafe head = .allocate(byteCount: 1024 + 4 * limits.head.requestLine, alignment: 64)
     unsafe path = .allocate(byteCount: FileCache.longestPath, alignment: 64)
     unsafe decodedPath = UnsafeRawBufferPointer(start: path.baseAddress, count: 0)
-    unsafe staging = .allocate(byteCount: limits.encryptedPerSend, alignment: 64)
+    unsafe staging = .allocate(byteCount: head.count + limits.encryptedPerSend, alignment: 64)
     // Each record grows by its header, nonce, tag and type (RFC 8446 §5.2: up to 256 bytes); a ticket, alerts and a
     // KeyUpdate may come on top.
-    let records = limits.encryptedPerSend / 16_384 + 2
+    let records = unsafe (head.count + limits.encryptedPerSend) / 16_384 + 2
     unsafe outbox = .allocate(capacity: 1)
     unsafe outbox.initialize(to: Outbox(capacity: records * (16_384 + 256) + 4096))
     readClock()

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// If-Match and the others: 304, 412, and their order (RFC 9110 §13.2.2).
@@ -40,6 +41,24 @@ import Testing
       #expect(try status("If-None-Match: \"a\"", "If-None-Match: \(etag)", method: method) == 304)
       #expect(try status("If-None-Match: \"other\"", method: method) == 200)
     }
+  }
+
+  /// Last-Modified is never later than Date, and stays what it was once said to be (RFC 9110 §8.8.2.1).
+  @Test func aFileFromTheFuture() throws {
+    try site.add("future.txt", "content\n")
+    try Shell.require(["touch", "-d", "2200-01-01 00:00:00 UTC", "\(site.path)/future.txt"])
+    func response(_ fields: String = "", method: String = "GET") throws -> HTTPResponse {
+      try connection.get("/future.txt", fields, method: method)
+      return try connection.response(toHead: method == "HEAD")
+    }
+    let first = try response()
+    let modified = try #require(first["Last-Modified"])
+    #expect(modified == first["Date"])
+    usleep(1_100_000)
+    #expect(try response()["Last-Modified"] == modified)
+    #expect(try response(method: "HEAD")["Last-Modified"] == modified)
+    #expect(try response("If-Modified-Since: \(modified)\r\n").status == 304)
+    #expect(try response("If-Unmodified-Since: \(modified)\r\n").status == 200)
   }
 
   @Test func ifModifiedSince() throws {

@@ -50,6 +50,17 @@ import Testing
     #expect(try read("/file.bin")["ETag"] != first["ETag"])
   }
 
+  /// The file is still the same one, but it is not beneath the root any more.
+  @Test(arguments: [100, 100_000]) func folderReplacedByALinkThatLeadsOut(size: Int) throws {
+    let outside = try TemporarySite()
+    try site.addFolder("folder")
+    try site.add("folder/file.bin", Pattern.bytes(size))
+    #expect(try read("/folder/file.bin").status == 200)
+    #expect(unsafe rename("\(site.path)/folder", "\(outside.path)/folder") == 0)
+    try site.addLink("folder", to: "\(outside.path)/folder")
+    #expect(try time("/folder/file.bin") { $0.status == 404 } < 3)
+  }
+
   @Test func removedAndMade() throws {
     #expect(try read("/late.txt").status == 404)
     try site.add("late.txt", "late\n")

@@ -32,6 +32,23 @@ import Testing
   /// A GET with these lines after its Host.
   private static func get(_ lines: String) -> String { "GET / HTTP/1.1\r\nHost: a\r\n\(lines)\r\n" }
 
+  /// No content in answer to HEAD, whatever the answer (RFC 9110 §9.3.2).
+  @Test(arguments: [
+    (400, "HEAD / HTTP/1.1\r\n\r\n"), (400, "HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+    (413, "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"),
+    (417, "HEAD / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\nConnection: close\r\n\r\n"),
+    (501, "HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+    (505, "HEAD / HTTP/2.0\r\nHost: a\r\n\r\n"),
+  ])
+  func refusedHead(status: Int, request: String) throws {
+    let connection = try sluice.connect()
+    try connection.send(request)
+    let rest = try connection.rest()
+    let head = String(decoding: rest.bytes, as: UTF8.self)
+    #expect(head.hasPrefix("HTTP/1.1 \(status) ") && head.hasSuffix("\r\n\r\n"), "\(head)")
+    #expect(head.matches(of: /\r\n\r\n/).count == 1, "\(head)")
+  }
+
   @Test func requestLines() throws {
     try expect(
       400,

@@ -184,6 +184,17 @@ import Testing
     #expect(now() - start < 20)
   }
 
+  /// A reader, even for a moment, would let the writer go on and lose what it writes.
+  @Test func theWriterOfAFIFOIsNotDisturbed() throws {
+    try site.addFIFO("queue")
+    let writer = try Subprocess(["sh", "-c", "echo text > \(site.path)/queue"])
+    let end = now() + 0.5
+    while now() < end { #expect(try get("/queue").status == 404) }
+    #expect(writer.exitStatus == nil)
+    #expect(readFile("\(site.path)/queue") == Array("text\n".utf8))
+    #expect(try writer.wait() == 0)
+  }
+
   @Test(.enabled(if: TestMachine.isRoot, "only root makes device nodes")) func deviceNodes() throws {
     guard try Shell.run(["mknod", "\(site.path)/zero", "c", "1", "5"]).exitStatus == 0 else { return }
     #expect(try get("/zero").status == 404)

@@ -54,6 +54,16 @@ import Testing
     #expect(try sluice.process.wait() == 0)
   }
 
+  /// A client that does not read: its response is cut off at last, and it can tell.
+  @Test func whatIsNotFinishedInTimeIsReset() throws {
+    let sluice = try SluiceProcess(site())
+    let connection = try sluice.connect(receiveBuffer: 8192)
+    try connection.get("/big.bin")
+    _ = try connection.bytes(100)
+    #expect(try sluice.stop() == 0)
+    #expect(try connection.rest().end == .reset)
+  }
+
   @Test func secondSignalEndsAtOnce() throws {
     let sluice = try SluiceProcess(site())
     let connection = try sluice.connect(receiveBuffer: 8192)

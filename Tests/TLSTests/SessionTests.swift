@@ -9,7 +9,9 @@ extension Session.ReadProgress: Equatable {
   static func == (left: Session.ReadProgress, right: Session.ReadProgress) -> Bool {
     switch (left, right) {
     case (.bytes(let count), .bytes(let other)): count == other
-    case (.wouldBlock, .wouldBlock), (.ended, .ended), (.keyUpdate, .keyUpdate), (.failed, .failed): true
+    case (.wouldBlock, .wouldBlock), (.interrupted, .interrupted), (.ended, .ended), (.keyUpdate, .keyUpdate),
+      (.failed, .failed):
+      true
     default: false
     }
   }
@@ -472,6 +474,27 @@ extension Session.ReadProgress: Equatable {
     #expect(pair.sendCloseNotify() == .done)
     pair.flush()
     #expect(pair.clientReads(1) == ([], .ended))
+  }
+
+  /// OpenSSL would take them all in one read, and no other connection would have its turn meanwhile.
+  @Test func aFloodOfNewKeysIsReadInParts() throws {
+    let pair = try Self.connect(ClientOffer(version: TLS1_3_VERSION), overTCP: true)
+    for _ in 0..<3_000 {
+      #expect(unsafe SSL_key_update(pair.client.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+      #expect(pair.client.handshake() == .done)
+    }
+    pair.client.write("request")
+    pair.settle()
+    var interruptions = 0
+    var last = pair.read()
+    while last.1 == .interrupted {
+      #expect(pair.mayHaveMore)
+      interruptions += 1
+      last = pair.read()
+    }
+    #expect(last.text == "request")
+    // 3,000 records of 27 bytes, and no more than 32 KiB for each read.
+    #expect(interruptions >= 2)
   }
 
   @Test(.enabled(if: kernelHasTLS, "this kernel has no kernel TLS: run through scripts/ktls-lab.sh"))

@@ -31,7 +31,7 @@ public struct ByteRange: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - fields: The lines of the header section, as `FieldLines` takes them.
-  ///   - size: Bytes of the file. Of an empty file no range can be satisfied.
+  ///   - size: Bytes of the file. Of an empty file there is no part.
   public static func select(fields: Span<UInt8>, size: Int64) -> Selection {
     guard
       case .one(let place) = SingleField(fields, named: "range"),
@@ -42,6 +42,8 @@ public struct ByteRange: Equatable, Sendable {
     case (nil, nil):
       return .whole
     case (nil, let suffix?):
+      // A suffix of an empty file can be satisfied (RFC 9110 §14.1.2), but no 206 can say so.
+      if size == 0 && suffix > 0 { return .whole }
       let count = min(suffix, size)
       return count > 0 ? .part(ByteRange(lowerBound: size - count, count: count)) : .unsatisfiable
     case (let first?, let last):

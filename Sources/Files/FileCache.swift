@@ -108,7 +108,9 @@ public struct FileCache: ~Copyable {
     }
     unsafe fullPath[fullCount] = 0
 
-    switch unsafe root.open(fullPath) {
+    var opened = unsafe root.open(fullPath)
+    if case .failed(.exhausted) = opened, closeLeastRecentlyUsed() { opened = unsafe root.open(fullPath) }
+    switch opened {
     case .failed(let error):
       unsafe fullPath.deallocate()
       return .failed(error)
@@ -151,6 +153,26 @@ public struct FileCache: ~Copyable {
     }
     drop(place)
     unsafe table[place] = unsafe Slot(hash: entry.pointee.hash, entry: entry)
+  }
+
+  /// Gives up the open file that nobody has asked for the longest and nobody is being sent, so that its descriptor is free.
+  /// False if there is none.
+  private mutating func closeLeastRecentlyUsed() -> Bool {
+    var oldest: Int?
+    for index in 0..<slots {
+      guard let entry = unsafe table[index].entry, unsafe entry.pointee.users == 0,
+        unsafe !entry.pointee.isInMemory
+      else { continue }
+      if let best = oldest, let other = unsafe table[best].entry,
+        unsafe other.pointee.usedAt <= entry.pointee.usedAt
+      {
+        continue
+      }
+      oldest = index
+    }
+    guard let oldest else { return false }
+    drop(oldest)
+    return true
   }
 
   private mutating func drop(_ index: Int) {

@@ -357,6 +357,31 @@ import Testing
     #expect(fixture.openFiles == 8)
   }
 
+  /// In a process of its own, in which no descriptor is free.
+  @Test func withoutADescriptorTheLeastRecentlyUsedGivesWay() async {
+    await #expect(processExitsWith: .success) {
+      let fixture = try Fixture()
+      for name in ["a", "b", "c", "d", "e"] { try fixture.folder.write(name, FileCacheTests.large) }
+      try fixture.folder.write("small", FileCacheTests.small)
+      _ = try fixture.get("small", at: 1)
+      let sent = try fixture.get("a", at: 2)
+      fixture.cache.retain(sent)
+      _ = try fixture.get("b", at: 3)
+      _ = try fixture.get("c", at: 4)
+      let free = dup(0)
+      close(free)
+      var limit = rlimit(rlim_cur: UInt(free), rlim_max: UInt(free))
+      precondition(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+      // What is being sent, and what holds no descriptor, stays.
+      let text = try fixture.text("d", at: 5)
+      precondition(text == FileCacheTests.large)
+      precondition(fixture.find("b", at: 5) == nil)
+      for name in ["small", "a", "c", "d"] { precondition(fixture.find(name, at: 6) != nil) }
+      for name in ["c", "d"] { fixture.cache.retain(try fixture.get(name, at: 6)) }
+      guard case .failed(.exhausted) = fixture.load("e", at: 7) else { preconditionFailure("e is open") }
+    }
+  }
+
   @Test func releasingWhatIsCachedKeepsIt() throws {
     let fixture = try Fixture()
     try fixture.folder.write("a", Self.large)

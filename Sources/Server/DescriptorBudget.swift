@@ -3,18 +3,30 @@ import Logging
 
 /// How many connections and files the process's limit on descriptors allows: `getrlimit(2)`, RLIMIT_NOFILE.
 enum DescriptorBudget {
-  /// For listeners, pollers, standard streams and the like.
+  /// For standard streams and the like.
   private static let reserved = 64
 
+  /// What the process can't do without: 8 of its own, and for each worker a poller, a waker, two listeners, a reserve
+  /// and a connection.
+  private static func least(workers: Int) -> Int { 8 + 6 * workers }
+
   /// Raises the limit as far as the process may, and lowers the bounds to what fits under it.
-  static func fit(_ limits: Limits, workers: Int, log: Logger) -> Limits {
+  static func fit(_ limits: Limits, workers: Int, log: Logger) throws(StartError) -> Limits {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return limits }
     limit.rlim_cur = limit.rlim_max
     unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 
-    let available = max(16, (Int(clamping: limit.rlim_cur) - reserved) / workers)
+    let least = least(workers: workers)
+    guard limit.rlim_cur >= least else {
+      throw StartError(
+        """
+        \(workers) workers need \(least) descriptors at least, and the limit on open files is \(limit.rlim_cur): \
+        raise it with ulimit -n, or take fewer --workers
+        """)
+    }
+    let available = max(16, (Int(clamping: limit.rlim_cur) - max(reserved, least)) / workers)
     var fitted = limits
     fitted.filesPerWorker = min(limits.filesPerWorker, max(8, available / 4))
     fitted.connectionsPerWorker = min(limits.connectionsPerWorker, available - fitted.filesPerWorker)

@@ -33,7 +33,7 @@ public enum Server {
         log.warning("this kernel has no openat2: symbolic links in the folder are not followed")
       }
       let secure = try configuration.secure.map { secure throws(StartError) in try SecureSetup(secure) }
-      let limits = DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
+      let limits = try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
       var crew = try Crew()
       var binding = try Binding(configuration, context: secure?.context)
       for _ in 0..<configuration.workers {

@@ -76,10 +76,14 @@ struct Serve: ParsableCommand {
     if plaintext && tlsOnly { throw ValidationError("--plaintext and --tls-only exclude each other") }
     let secure = plaintext ? nil : try secureConfiguration()
     if tlsOnly && secure == nil { throw ValidationError("--tls-only needs a certificate: --cert and --key") }
+    let port = tlsOnly ? nil : try Setting.value(port, "port") ?? 8080
+    if let port, port != 0, port == secure?.port {
+      throw ValidationError("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
+    }
     return Configuration(
       root: try Setting.value(root, "root") ?? ".",
       host: try Setting.value(host, "host") ?? "127.0.0.1",
-      port: tlsOnly ? nil : try Setting.value(port, "port") ?? 8080,
+      port: port,
       secure: secure,
       workers: try Setting.value(workers, "workers")?.count ?? WorkerCount.automatic)
   }

@@ -22,7 +22,8 @@ struct Sluice: ParsableCommand {
       if code == .success { exit(withError: error) }
       let message = message(for: error)
       if !message.isEmpty {
-        let advice = code == .validationFailure ? " (see sluice serve --help)" : ""
+        let command = CommandLine.arguments.dropFirst().first == "doctor" ? "doctor" : "serve"
+        let advice = code == .validationFailure ? " (see sluice \(command) --help)" : ""
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }
       Glibc.exit(code.rawValue)

@@ -53,6 +53,14 @@ import Testing
     try expect(64, [site(), "--plaintext", "--tls-only"] + flags, naming: "--plaintext", "--tls-only")
     try expect(64, [site(), "--tls-only"], naming: "--tls-only", "--cert")
     try expect(64, [site(), "--ktls", "require"], naming: "--ktls", "--cert")
+    try expect(64, [site(), "--port", "8443"] + flags, naming: "--port", "--tls-port", "8443")
+    try expect(64, ["doctor", "--frobnicate"], naming: "--frobnicate", "sluice doctor --help")
+  }
+
+  @Test func tooFewDescriptors() throws {
+    let limit = ["sh", "-c", "ulimit -n 12 && exec \"$0\" \"$@\""]
+    try expect(
+      1, [site(), "--port", "0", "--workers", "2"], naming: "12", "ulimit -n", "--workers", prefix: limit)
   }
 
   @Test func root() throws {

@@ -7,12 +7,14 @@ import Testing
 /// Each lowers the limit of a process, so that it needs one of its own.
 @Suite struct DescriptorBudgetTests {
   /// The warnings of a `fit` under this limit, and the bounds.
-  static func fit(_ limits: Limits, under descriptors: UInt, workers: Int) -> (Limits, warnings: [String]) {
+  static func fit(
+    _ limits: Limits, under descriptors: UInt, workers: Int
+  ) throws -> (Limits, warnings: [String]) {
     var limit = rlimit(rlim_cur: min(32, descriptors), rlim_max: descriptors)
     precondition(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
     let messages = Messages()
     let log = Logger(label: "test") { _ in Recorder(messages: messages) }
-    let fitted = DescriptorBudget.fit(limits, workers: workers, log: log)
+    let fitted = try DescriptorBudget.fit(limits, workers: workers, log: log)
     // It has raised the limit as far as it could.
     unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     precondition(limit.rlim_cur == descriptors)
@@ -42,7 +44,7 @@ import Testing
       var limits = Limits()
       limits.connectionsPerWorker = 300
       limits.filesPerWorker = 100
-      let (fitted, warnings) = DescriptorBudgetTests.fit(limits, under: 2 * (300 + 100) + 64, workers: 2)
+      let (fitted, warnings) = try DescriptorBudgetTests.fit(limits, under: 2 * (300 + 100) + 64, workers: 2)
       precondition(fitted.connectionsPerWorker == limits.connectionsPerWorker)
       precondition(fitted.filesPerWorker == limits.filesPerWorker)
       precondition(warnings.isEmpty)
@@ -51,7 +53,7 @@ import Testing
 
   @Test func underALowLimitBothFitUnderIt() async {
     await #expect(processExitsWith: .success) {
-      let (fitted, warnings) = DescriptorBudgetTests.fit(Limits(), under: 1_024, workers: 2)
+      let (fitted, warnings) = try DescriptorBudgetTests.fit(Limits(), under: 1_024, workers: 2)
       precondition((fitted.connectionsPerWorker + fitted.filesPerWorker) * 2 + 64 <= 1_024)
       // Most of it is for connections.
       precondition(fitted.connectionsPerWorker >= 300 && fitted.filesPerWorker >= 100)
@@ -65,9 +67,24 @@ import Testing
 
   @Test func underAnyLimitThereIsRoomForSome() async {
     await #expect(processExitsWith: .success) {
-      let (fitted, warnings) = DescriptorBudgetTests.fit(Limits(), under: 65, workers: 8)
+      let (fitted, warnings) = try DescriptorBudgetTests.fit(Limits(), under: 65, workers: 8)
       precondition(fitted.connectionsPerWorker == 8 && fitted.filesPerWorker == 8)
       precondition(warnings.count == 1)
+    }
+  }
+
+  @Test func underALimitThatIsTooLowItSaysWhatToDo() async {
+    await #expect(processExitsWith: .success) {
+      let least: UInt = 8 + 6 * 8
+      _ = try DescriptorBudgetTests.fit(Limits(), under: least, workers: 8)
+      do {
+        _ = try DescriptorBudgetTests.fit(Limits(), under: least - 1, workers: 8)
+        preconditionFailure("it must not start")
+      } catch let error as StartError {
+        precondition(
+          error.description == "8 workers need 56 descriptors at least, and the limit on open files is 55: "
+            + "raise it with ulimit -n, or take fewer --workers")
+      }
     }
   }
 
@@ -76,7 +93,7 @@ import Testing
       var limits = Limits()
       limits.connectionsPerWorker = 10
       limits.filesPerWorker = 9
-      let (fitted, warnings) = DescriptorBudgetTests.fit(limits, under: 1_024, workers: 1)
+      let (fitted, warnings) = try DescriptorBudgetTests.fit(limits, under: 1_024, workers: 1)
       precondition(fitted.connectionsPerWorker == 10 && fitted.filesPerWorker == 9)
       precondition(warnings.isEmpty)
     }

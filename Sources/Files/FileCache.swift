@@ -203,30 +203,23 @@ public struct FileCache: ~Copyable {
   @inline(__always)
   private static func equals(_ path: RawSpan, _ other: UnsafePointer<CChar>) -> Bool {
     let other = unsafe UnsafeRawPointer(other)
-    var index = 0
-    while index &+ 8 <= path.byteCount {
-      if unsafe path.load(UInt64.self, at: index)
-        != other.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-      {
-        return false
-      }
-      index &+= 8
+    let count = path.byteCount
+    @inline(__always)
+    func isSame<Word: FixedWidthInteger & BitwiseCopyable>(_ type: Word.Type, at index: Int) -> Bool {
+      unsafe path.load(type, at: index) == other.loadUnaligned(fromByteOffset: index, as: type)
     }
-    if index &+ 4 <= path.byteCount {
-      if unsafe path.load(UInt32.self, at: index)
-        != other.loadUnaligned(fromByteOffset: index, as: UInt32.self)
-      {
-        return false
+    // What is left at the end is compared by loads that overlap what was compared before.
+    if count >= 8 {
+      var index = 0
+      while index &+ 8 < count {
+        guard isSame(UInt64.self, at: index) else { return false }
+        index &+= 8
       }
-      index &+= 4
+      return isSame(UInt64.self, at: count &- 8)
     }
-    while index < path.byteCount {
-      if unsafe path.load(UInt8.self, at: index) != other.load(fromByteOffset: index, as: UInt8.self) {
-        return false
-      }
-      index &+= 1
-    }
-    return true
+    if count >= 4 { return isSame(UInt32.self, at: 0) && isSame(UInt32.self, at: count &- 4) }
+    return count == 0
+      || isSame(UInt8.self, at: 0) && isSame(UInt8.self, at: count / 2) && isSame(UInt8.self, at: count &- 1)
   }
 
   /// Eight bytes at a time. Needs no secret: flooding one set only evicts that set's files.
@@ -240,16 +233,16 @@ public struct FileCache: ~Copyable {
       hash ^= hash >> 32
       index &+= 8
     }
+    // The last 1 to 7 bytes, by loads that overlap.
+    let rest = bytes.byteCount &- index
     var last: UInt64 = 0
-    if index &+ 4 <= bytes.byteCount {
-      // The last 4 to 7 bytes, by loads that overlap.
+    if rest >= 4 {
       last = UInt64(bytes.load(UInt32.self, at: index)) << 32
       last |= UInt64(bytes.load(UInt32.self, at: bytes.byteCount &- 4))
-    } else {
-      while index < bytes.byteCount {
-        last = last << 8 | UInt64(bytes.load(UInt8.self, at: index))
-        index &+= 1
-      }
+    } else if rest > 0 {
+      last = UInt64(bytes.load(UInt8.self, at: index)) << 16
+      last |= UInt64(bytes.load(UInt8.self, at: index &+ rest / 2)) << 8
+      last |= UInt64(bytes.load(UInt8.self, at: bytes.byteCount &- 1))
     }
     hash = (hash ^ last) &* multiplier
     return hash ^ hash >> 32

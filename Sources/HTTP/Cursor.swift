@@ -28,17 +28,17 @@ struct Cursor: ~Escapable {
     guard !isAtEnd else { throw .incomplete }
   }
 
-  /// Passes over what nearly all names of hosts consist of, eight bytes at a time: letters, digits, `-` and `.`.
+  /// Passes over what nearly all names of hosts and paths consist of, eight bytes at a time: letters, digits, `-`, `.` and,
+  /// if so asked, `/`.
   @inline(__always)
   @_lifetime(self: copy self)
-  mutating func skipPlainName() {
+  mutating func skipPlainCharacters(andSlash: Bool) {
     let (ones, high): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
     while position &+ 8 <= bytes.count {
       let word = UInt64(littleEndian: load(UInt64.self))
-      // In the high bit of every byte that is ASCII, as the lowest byte that fails is: 0x2D to 0x39 but not 0x2F.
-      let mark =
-        (word &+ ones &* (0x80 - 0x2D)) & ~(word &+ ones &* (0x80 - 0x3A))
-        & ((word ^ ones &* 0x2F) &+ ones &* 0x7F)
+      // In the high bit of every byte that is ASCII, as the lowest byte that fails is: 0x2D to 0x39.
+      var mark = (word &+ ones &* (0x80 - 0x2D)) & ~(word &+ ones &* (0x80 - 0x3A))
+      if !andSlash { mark &= (word ^ ones &* 0x2F) &+ ones &* 0x7F }
       let lowercase = word | ones &* 0x20
       let letter = (lowercase &+ ones &* (0x80 - 0x61)) & ~(lowercase &+ ones &* (0x80 - 0x7B))
       let found = ~((mark | letter) & ~word) & high

@@ -123,6 +123,7 @@ public enum RequestParser {
       if isForServer { head.traits.insert(.forServer) }
     }
     let start = cursor.position
+    cursor.skipPlainCharacters(andSlash: true)
     try cursor.skip(.literalPath)
     if cursor.byte == .percent {
       head.traits.insert(.escapedPath)
@@ -230,7 +231,7 @@ public enum RequestParser {
     guard cursor.hasWord("Host"), cursor.hasWord(": ", at: 4) else { return false }
     var end = cursor
     end.position &+= 6
-    end.skipPlainName()
+    end.skipPlainCharacters(andSlash: false)
     guard end.position > cursor.position &+ 6 else { return false }
     if !end.isAtEnd, end.byte == .colon {
       end.position &+= 1

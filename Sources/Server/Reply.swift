@@ -16,6 +16,17 @@ struct Reply {
   var keepsAlive = true
 }
 
+extension Reply {
+  /// A whole file, with its ready head.
+  init(wholeOf file: FileReference) {
+    if file.file.isInMemory {
+      unsafe self.init(bytes: file.file.headAndContent)
+    } else {
+      unsafe self.init(bytes: UnsafeRawBufferPointer(file.file.head), file: file, fileCount: file.file.size)
+    }
+  }
+}
+
 extension Desk {
   /// Decides what a request is answered with. `bytes` are what the head was parsed from.
   mutating func reply(to request: RequestHead, _ bytes: Span<UInt8>) -> Reply {
@@ -28,7 +39,7 @@ extension Desk {
     if request.expectationFails { return reply(.expectationFailed, to: request) }
 
     switch find(request, bytes) {
-    case .file(let file): return request.isOrdinary ? readyReply(file) : reply(with: file, to: request, bytes)
+    case .file(let file): return request.isOrdinary ? wholeReply(file) : reply(with: file, to: request, bytes)
     case .directory: return redirect(to: request, bytes)
     case .failed(let status): return reply(status, to: request)
     }
@@ -81,18 +92,19 @@ extension Desk {
 
   // MARK: Replies with a file
 
-  /// The whole file, with the head that was made when it was asked for first.
-  @inline(__always)
-  mutating func readyReply(_ file: FileReference) -> Reply {
-    if file.file.headDate != wallSeconds { renewHead(of: file) }
-    if file.file.isInMemory { return unsafe Reply(bytes: file.file.headAndContent) }
-    return unsafe Reply(
-      bytes: UnsafeRawBufferPointer(file.file.head), file: file, fileCount: file.file.size)
+  private mutating func wholeReply(_ file: FileReference) -> Reply {
+    renewHead(of: file)
+    return Reply(wholeOf: file)
   }
 
-  /// Makes the ready head, or sets its date in place: nobody else reads it, what a socket would not take at
+  /// Makes the file's ready head, or sets its date in place: nobody else reads it, what a socket would not take at
   /// once was copied.
-  private mutating func renewHead(of file: FileReference) {
+  @inline(__always)
+  mutating func renewHead(of file: FileReference) {
+    if file.file.headDate != wallSeconds { makeHead(of: file) }
+  }
+
+  private mutating func makeHead(of file: FileReference) {
     let date = HTTPDate(secondsSinceEpoch: wallSeconds)
     if unsafe file.file.head.isEmpty {
       let made = responseHead(of: file.file, .ok)

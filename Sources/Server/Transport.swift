@@ -23,24 +23,23 @@ enum Transport {
 /// On both, what the socket would not take is copied to `unsent`, and the rest of a file is remembered as an
 /// offset and a count.
 extension Connection {
-  /// Begins to send a reply. When this returns, nothing refers to the reply's bytes any more.
+  /// Begins to send a response that is in one piece. Nearly always it leaves whole, in one system call.
   @inline(__always)
-  mutating func transmit(_ reply: Reply, _ desk: inout Desk) -> Step {
+  mutating func transmit(_ response: UnsafeRawBufferPointer, _ desk: inout Desk) -> Step {
     phase = .sending
-    // Most responses are small and go out whole, in one system call.
-    guard transport != .userTLS, unsafe reply.content.isEmpty, reply.fileCount == 0, unsent.isEmpty else {
-      return transmitParts(of: reply, &desk)
-    }
-    let sent = unsafe socket.send(reply.bytes, more: false)
-    if case .bytes(let count) = sent, unsafe count == reply.bytes.count {
+    guard transport != .userTLS, unsent.isEmpty else { return unsafe sendBytes(response, &desk) }
+    let sent = unsafe socket.send(response, more: false)
+    if case .bytes(let count) = sent, count == response.count {
       desk.noteSent(count)
       return responseIsSent(&desk)
     }
-    return unsafe keepRest(after: sent, reply.bytes, UnsafeRawBufferPointer(start: nil, count: 0), &desk)
+    return unsafe keepRest(after: sent, response, UnsafeRawBufferPointer(start: nil, count: 0), &desk)
   }
 
+  /// Begins to send any other. When this returns, nothing refers to the reply's bytes any more.
   @inline(never)
-  private mutating func transmitParts(of reply: Reply, _ desk: inout Desk) -> Step {
+  mutating func transmit(_ reply: Reply, _ desk: inout Desk) -> Step {
+    phase = .sending
     if reply.fileCount > 0, let rest = reply.file {
       desk.files.retain(rest)
       file = rest

@@ -61,15 +61,15 @@ import Testing
   }
 
   /// The eight bytes at once against the single ones: every byte, in every place, beside others.
-  @Test(arguments: ["aaaaaaaaaaaaaaaa", "Z9.-:0az\r\n\r\nGET ", "........\r\nX: y\r\n"])
-  func plainAuthoritiesEndWhereTheFirstOtherByteStands(text: String) {
-    let plain = Set("\(Self.letters)\(Self.digits)-.".utf8)
+  @Test(arguments: ["aaaaaaaaaaaaaaaa", "Z9.-:0az\r\n\r\nGET ", "/....../\r\nX: y\r\n"], [false, true])
+  func plainCharactersEndWhereTheFirstOtherByteStands(text: String, andSlash: Bool) {
+    let plain = Set("\(Self.letters)\(Self.digits)-.\(andSlash ? "/" : "")".utf8)
     for place in 0..<16 {
       for byte in UInt8.min...UInt8.max {
         var octets = Array(text.utf8)
         octets[place] = byte
         var cursor = Cursor(octets.span)
-        cursor.skipPlainName()
+        cursor.skipPlainCharacters(andSlash: andSlash)
         let end = octets.firstIndex { !plain.contains($0) } ?? octets.count
         if cursor.position != end { Issue.record("\(octets): \(cursor.position) instead of \(end)") }
       }
@@ -80,7 +80,7 @@ import Testing
     let octets = Array("a.b-8080".utf8)
     for count in 0..<8 {
       var cursor = Cursor(octets.span.extracting(first: count))
-      cursor.skipPlainName()
+      cursor.skipPlainCharacters(andSlash: false)
       #expect(cursor.position == 0)
     }
   }

@@ -53,6 +53,8 @@ def describe(programs, server_cpus, client_cpus):
         "kernel": platform.release(),
         "system": release[1] if release else platform.system(),
         "openssl": _first_line(["openssl", "version"]),
+        # BBR paces what is sent, on loopback, too: its timers cost both sides.
+        "tcp": _read("/proc/sys/net/ipv4/tcp_congestion_control").strip() or "unknown",
         "server_cpus": server_cpus,
         "client_cpus": client_cpus,
         "versions": {name: version(name, path) for name, path in programs.items()},

@@ -5,6 +5,7 @@ import json
 import socket
 import statistics
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -106,18 +107,27 @@ def crowd(bench, server, rounds, seconds):
 
 
 def two_workers(bench, server, rounds, seconds):
-    """Requests per second of two workers on two CPUs against one worker on one, plaintext, 1 KiB. Where the machine has no
-    CPUs left for the load, the load takes its part of the same CPUs, and there are twice as much of both."""
-    others = bench.client_cpus
-    has_room = len(others) >= 3
-    result = {"has_room": has_room}
-    for workers in (1, 2):
-        cpus = [*bench.server_cpus, *others[:1]][:workers]
-        client = copy.copy(bench)
-        client.client_cpus = others[1:] if has_room else cpus
-        load = HUNDRED if has_room or workers == 2 else replace(HUNDRED, threads=2, connections=50)
-        with several_workers(bench, server, workers, cpus) as (plain, _):
-            rows = [measure(client, Case("plain", "1 KiB", load), plain, seconds) for _ in range(rounds)]
-        for name in ("requests_per_second", "server_cpu_percent", "cpu_us_per_request"):
-            result[f"{workers}_{name}"] = statistics.median(row[name] for row in rows)
-    return result
+    """Requests per second (plaintext, 1 KiB) of one worker on one CPU, of two on two CPUs with twice the load, and of two
+    servers with a worker each, which share nothing: what the machine gives at best. Where it has no CPUs left for the load,
+    the load takes its part of the same CPUs; then half of it comes from the other CPU, which costs more."""
+    client = copy.copy(bench)
+    first, second, *others = [*bench.server_cpus, *bench.client_cpus]
+    has_room = len(others) >= 2
+    half = replace(HUNDRED, threads=2, connections=50)
+
+    def rate(load, cpus, *endpoints):
+        client.client_cpus = others if has_room else cpus
+        with ThreadPoolExecutor() as pool:
+            rows = list(pool.map(lambda e: measure(client, Case("plain", "1 KiB", load), e, seconds), endpoints))
+        return [sum(row[name] for row in rows) for name in ("requests_per_second", "server_cpu_percent")]
+
+    with (several_workers(bench, server, 1, [first]) as (one, _), several_workers(bench, server, 1, [second]) as (other, _),
+          several_workers(bench, server, 2, [first, second]) as (two, _)):
+        measured = []
+        for _ in range(rounds + 2):
+            single, _ = rate(half, [first], one)
+            double, busy = rate(HUNDRED, [first, second], two)
+            apart, _ = rate(half, [first, second], one, other)
+            measured.append({"one": single, "two": double, "apart": apart, "busy_percent": busy,
+                             "two_to_one": double / single, "two_to_apart": double / apart})
+    return {"has_room": has_room} | {name: statistics.median(row[name] for row in measured) for name in measured[0]}

@@ -115,6 +115,7 @@ class Report:
                 ["kernel", f"{machine['kernel']} (kernel TLS: {'yes' if machine['kernel_tls'] else 'no'})"],
                 ["system", machine["system"]],
                 ["OpenSSL", machine["openssl"]],
+                ["TCP congestion control", machine["tcp"]],
                 ["others", versions],
             ]), ""]
         self.lines += self.warnings()

@@ -57,7 +57,7 @@ struct Connection: ~Copyable {
   /// Something may have arrived that was not received yet.
   var mayReceive = false
   /// The peer has sent its FIN, so that even a short receive does not mean that the socket is drained.
-  private var peerEnded = false
+  var peerEnded = false
   /// What was received but not used: the start of a head, or requests that wait for the response before.
   private var unread = OwnedBytes()
   /// A request's head has begun to arrive.
@@ -65,7 +65,7 @@ struct Connection: ~Copyable {
   /// The request whose content is passed over.
   var discard: Discard?
   /// The client wants no further request on this connection.
-  private var clientCloses = false
+  var clientCloses = false
   var sentCloseNotify = false
 
   // What is being sent; see Transport.swift.
@@ -151,14 +151,6 @@ struct Connection: ~Copyable {
     session.releaseBuffers()
     keepsBuffers = false
     return true
-  }
-
-  /// The server's time to stop is over: what can't be completed must not look complete.
-  mutating func cutOff(desk: inout Desk) {
-    if phase == .sending {
-      desk.metrics.truncated += 1
-      _ = abort(&desk)
-    }
   }
 
   /// Gives back what is not the connection's own, before it is removed.
@@ -355,32 +347,6 @@ struct Connection: ~Copyable {
     return progress
   }
 
-  /// The client sends nothing more, and all that it asked for was answered.
-  mutating func peerHasEnded(_ desk: inout Desk) -> Step {
-    desk.dropInput()
-    clientCloses = true
-    if transport == .plain { mayReceive = false }
-    phase = .closing
-    return .onward
-  }
-
-  /// The client asks for new keys and the kernel can't be given any: nothing more may be sent but the end.
-  mutating func keyUpdateHasCome(_ desk: inout Desk) -> Step {
-    desk.metrics.keyUpdates += 1
-    desk.dropInput()
-    phase = .closing
-    return .onward
-  }
-
-  /// The client, or the network, broke the connection off.
-  mutating func broken(_ desk: inout Desk) -> Step {
-    desk.metrics.broken += 1
-    desk.dropInput()
-    return .stop(.close)
-  }
-
-  // MARK: The end
-
   /// A response was sent to its end.
   mutating func responseIsSent(_ desk: inout Desk) -> Step {
     if !keepsAlive || desk.isDraining {
@@ -391,54 +357,6 @@ struct Connection: ~Copyable {
     isWaitingForRoom = false
     deadline = desk.deadline(in: desk.limits.idleMilliseconds)
     return .onward
-  }
-
-  /// Ends our side in good order.
-  private mutating func close(_ desk: inout Desk) -> Step {
-    let canCloseAtOnce = transport == .plain && clientCloses && desk.receivedCount == 0 && !mayReceive
-    desk.dropInput()
-    // The client has said that it sends nothing more and nothing is unread: no reset can come of a plain close.
-    if canCloseAtOnce { return .stop(.close) }
-    deadline = desk.deadline(in: desk.limits.lingerMilliseconds)
-    if transport != .plain, !sentCloseNotify {
-      switch session.sendCloseNotify() {
-      case .wouldBlock: return .stop(.wait)
-      case .failed: break
-      case .done:
-        sentCloseNotify = true
-        return flushOutbox(&desk)
-      }
-    }
-    if !unsent.isEmpty { return sendUnsent(&desk) }
-    socket.endSending()
-    phase = .lingering
-    return .onward
-  }
-
-  private mutating func linger(_ desk: inout Desk) -> Step {
-    guard mayReceive else { return .stop(.wait) }
-    desk.dropInput()
-    let room = unsafe desk.room()
-    switch unsafe socket.receive(into: room) {
-    case .bytes(let count):
-      // Whatever it sends is too late. If its FIN has come, too, a short receive has taken all that was before it.
-      if peerEnded && count < room.count { return .stop(.close) }
-      // Others have their turn, too.
-      desk.noteSent(count)
-      return desk.turnIsUsedUp ? .stop(.again) : .onward
-    case .wouldBlock:
-      mayReceive = false
-      return .stop(.wait)
-    case .ended, .failed: return .stop(.close)
-    }
-  }
-
-  /// Gives up in the middle of a response: with a reset and without close_notify, so that no client can take
-  /// what it has for the whole.
-  mutating func abort(_ desk: inout Desk) -> Verdict {
-    desk.clearOutbox()
-    socket.resetOnClose()
-    return .close
   }
 
   mutating func pushBackDeadline(_ desk: inout Desk) {

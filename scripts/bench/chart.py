@@ -3,6 +3,7 @@
 from html import escape
 
 from plan import TRANSPORTS
+from targets import CPU, ratio
 
 COLOURS = {"floor": "#b8bec6", "sluice": "#0b6e4f", "nginx": "#e08e45", "lighttpd": "#5b8fc7", "h2o": "#9a6fb0"}
 WIDTH, LEFT, RIGHT = 1100, 70, 30
@@ -17,7 +18,7 @@ def draw(report):
     """The SVG as text."""
     lab, servers = report["plan"]["lab"], report["plan"]["servers"]
     load = "4 connections" if lab else "10 connections"
-    rows = {(r["transport"], r["size"], r["server"]): r["median"]["cpu_us_per_request"]
+    rows = {(r["transport"], r["size"], r["server"]): r
             for r in report["rows"] if r["load"] == load and r.get("median")}
     panels = [t for t in TRANSPORTS if any(key[0] == t for key in rows)]
     height = TOP + len(panels) * (PANEL + GAP) - GAP + BOTTOM + 20
@@ -74,15 +75,15 @@ def panel(top, transport, sizes, servers, rows, lab):
         present = [s for s in servers if (transport, size, s) in rows] if floor else []
         for i, server in enumerate(present):
             x = middle + (i - len(present) / 2) * bar
-            value = rows[transport, size, server]
-            parts += one_bar(x, bottom, bar, scale, server, value, value / floor, lab)
+            row = rows[transport, size, server]
+            parts += one_bar(x, bottom, bar, scale, server, row["median"][CPU], ratio(row, floor), lab)
     return parts
 
 
-def one_bar(x, bottom, width, scale, server, value, ratio, lab):
-    height = min(ratio, CEILING) * scale
+def one_bar(x, bottom, width, scale, server, value, times, lab):
+    height = min(times, CEILING) * scale
     y = bottom - height
-    label = amount(value, lab) if server == "floor" else f"{ratio:.2f}"
+    label = amount(value, lab) if server == "floor" else f"{times:.2f}"
     # A cut through a bar that is higher than shown.
     cut = f'<path d="M{x:.1f} {y + 16:.1f}l{width:.1f} -8v5l-{width:.1f} 8z" fill="#ffffff"/>'
     return [
@@ -90,7 +91,7 @@ def one_bar(x, bottom, width, scale, server, value, ratio, lab):
         f'fill="{COLOURS[server]}"/>',
         text(x + width / 2, y - 5, label, 12 if width >= 40 else 11, anchor="middle",
              weight="600" if server == "sluice" else "400"),
-        cut if ratio > CEILING else "",
+        cut if times > CEILING else "",
     ]
 
 

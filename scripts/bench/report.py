@@ -7,7 +7,7 @@ from pathlib import Path
 
 import chart
 from plan import TRANSPORTS
-from targets import Targets
+from targets import Targets, ratio
 
 # Title, name in the JSON, digits, and whether it says something in the lab, where time is instructions.
 COLUMNS = [
@@ -39,7 +39,8 @@ longer than others. Latency and throughput mean nothing here and are left out.""
 METHOD = """**Method.** Every server got the same files, the same certificate, TLS 1.3 with TLS_AES_128_GCM_SHA256, one
 worker; access logs off, sendfile and open-file caches on (the configurations are in `scripts/bench/`). Before anything
 was measured, curl fetched every file from every server, and its SHA-256 was right. The servers ran all at once and had
-their turns in each round, another one first each time; the figures are medians of {rounds} round{s} of {seconds} s.
+their turns in each round, another one first each time; the figures are medians of {rounds} round{s} of {seconds} s,
+and ratios are medians of the rounds' ratios: the speed of a machine changes more from round to round than within one.
 {pinning}
 TLS figures include the handshakes with which each load begins: a per cent or two of its CPU with up to 10 connections.
 The *floor* is `scripts/bench/floor.c`: the least that a C loop can do. It reads no request and knows one file. Above
@@ -176,13 +177,13 @@ class Report:
             columns.append(("TlsTxSw", "kernel_tls_connections", 0, True))
         rename = {"CPU µs/request": "thousand instructions/request", "CPU µs/MiB": "thousand instructions/MiB"}
         head = ["size", "server"] + [rename.get(c[0], c[0]) if self.lab else c[0] for c in columns] + ["× floor"]
-        floors = {r["size"]: r["median"]["cpu_us_per_request"] for r in measured if r["server"] == "floor"}
+        floors = {r["size"]: r for r in measured if r["server"] == "floor"}
         lines = []
         for r in measured:
             floor = floors.get(r["size"])
-            ratio = r["median"]["cpu_us_per_request"] / floor if floor else None
+            times = ratio(r, floor) if floor else None
             server = f"**{r['server']}**" if r["server"] == "sluice" else r["server"]
-            lines.append([r["size"], server, *(number(r["median"].get(c[1]), c[2]) for c in columns), number(ratio, 2)])
+            lines.append([r["size"], server, *(number(r["median"].get(c[1]), c[2]) for c in columns), number(times, 2)])
         sizes = self.data["plan"]["sizes"]
         order = self.data["plan"]["servers"]
         lines.sort(key=lambda line: (sizes.index(line[0]), order.index(line[1].strip("*"))))

@@ -1,5 +1,7 @@
 """What Sluice promises of its speed, as rows: the target, its bound, what was measured, pass or fail."""
 
+import statistics
+
 from plan import FOUR, FULL, HUNDRED, PACED, TEN
 
 PASS, FAIL, NOT_MEASURED = "pass", "FAIL", "not measured"
@@ -9,6 +11,23 @@ CPU = "cpu_us_per_request"
 RECEIVES = ("read", "readv", "recvfrom", "recvmsg")
 SENDS = ("write", "writev", "sendto", "sendmsg", "sendfile", "splice")
 WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+
+
+def ratios(row, other, name=CPU):
+    """Of each round. What is measured in one round is seconds apart: a machine that changes its speed from round to round
+    does not change them."""
+    return [a[name] / b[name] for a, b in zip(row["rounds"], other["rounds"])]
+
+
+def ratio(row, other, name=CPU):
+    """The median of the rounds' ratios."""
+    return statistics.median(ratios(row, other, name))
+
+
+def range_of(row, other, name=CPU):
+    """Says between what they lie."""
+    found = ratios(row, other, name)
+    return f"rounds {min(found):.2f} to {max(found):.2f}; " if len(found) > 1 else ""
 
 
 class Missing(Exception):
@@ -24,19 +43,22 @@ class Targets:
         self.ordinary_targets()
         self.lab_targets()
 
-    def value(self, server, transport, size, load, name=CPU):
+    def row(self, server, transport, size, load):
         row = self.found.get((transport, size, load.name, server))
         if server in self.report["refused"]:
             raise Missing(self.report["refused"][server])
         if not row or not row.get("median"):
             raise Missing(row["failed"] if row else f"{server} was not in this run")
-        return row["median"][name]
+        return row
 
-    def best_peer(self, *case):
+    def value(self, server, *case, name=CPU):
+        return self.row(server, *case)["median"][name]
+
+    def best_peer(self, *case, name=CPU):
         values = []
         for peer in PEERS:
             try:
-                values.append((self.value(peer, *case), peer))
+                values.append((self.value(peer, *case, name=name), peer))
             except Missing:
                 continue
         if not values:
@@ -61,18 +83,21 @@ class Targets:
     def against_floor(self, transport, size, load, lab=False):
         def measure():
             self.only(lab)
-            ours, floor = (self.value(s, transport, size, load) for s in ("sluice", "floor"))
+            ours, floor = (self.row(s, transport, size, load) for s in ("sluice", "floor"))
             unit = "thousand instructions" if lab else "us"
-            return ours / floor, f"{ours / floor:.2f} × floor ({ours:.1f} against {floor:.1f} {unit})"
+            return ratio(ours, floor), (f"{ratio(ours, floor):.2f} × floor ({range_of(ours, floor)}{ours['median'][CPU]:.1f} "
+                                        f"against {floor['median'][CPU]:.1f} {unit})")
         return measure
 
     def against_peer(self, transport, size, load, name=CPU):
         def measure():
             self.only(False)
-            ours = self.value("sluice", transport, size, load, name)
-            best, peer = self.best_peer(transport, size, load, name)
-            floor = f", floor {self.value('floor', transport, size, load, name):.1f}" if name != CPU else ""
-            return ours / best, f"{ours / best:.2f} × {peer} ({ours:.1f} against {best:.1f} us{floor})"
+            case = transport, size, load
+            best, peer = self.best_peer(*case, name=name)
+            rows = self.row("sluice", *case), self.row(peer, *case)
+            floor = f", floor {self.value('floor', *case, name=name):.1f}" if name != CPU else ""
+            return ratio(*rows, name), (f"{ratio(*rows, name):.2f} × {peer} ({range_of(*rows, name)}"
+                                        f"{self.value('sluice', *case, name=name):.1f} against {best:.1f} us{floor})")
         return measure
 
     def ordinary_targets(self):
@@ -113,15 +138,16 @@ class Targets:
 
     def lab_against_nginx(self):
         self.only(True)
-        ours, nginx = (self.value(s, "kernel", "1 MiB", FOUR) for s in ("sluice", "nginx"))
-        return ours / nginx, f"{ours / nginx:.3f} × nginx ({ours:.0f} against {nginx:.0f} thousand instructions)"
+        ours, nginx = (self.row(s, "kernel", "1 MiB", FOUR) for s in ("sluice", "nginx"))
+        return ratio(ours, nginx), (f"{ratio(ours, nginx):.3f} × nginx ({ours['median'][CPU]:.0f} against {nginx['median'][CPU]:.0f} thousand "
+                       "instructions)")
 
     def kernel_against_user(self, size):
         def measure():
             self.only(True)
-            kernel, user = (self.value("sluice", t, size, FOUR) for t in ("kernel", "user"))
-            ratio = kernel / user
-            return ratio, f"{ratio:.2f} × user TLS ({kernel:.1f} against {user:.1f} thousand instructions)"
+            kernel, user = (self.row("sluice", t, size, FOUR) for t in ("kernel", "user"))
+            return ratio(kernel, user), (f"{ratio(kernel, user):.2f} × user TLS ({kernel['median'][CPU]:.1f} against {user['median'][CPU]:.1f} thousand "
+                           "instructions)")
         return measure
 
     def probe(self, name):
@@ -158,18 +184,18 @@ class Targets:
 
     def crowd(self):
         found = self.probe("crowd")
-        ratio = found["beside_us"] / found["alone_us"]
-        return ratio, f"{ratio:.2f} × alone ({found['beside_us']:.0f} against {found['alone_us']:.0f} us)"
+        times = found["beside_us"] / found["alone_us"]
+        return times, f"{times:.2f} × alone ({found['beside_us']:.0f} against {found['alone_us']:.0f} us)"
 
     def two_workers(self):
         found = self.probe("two workers")
-        ratio, busy = found["two_to_one"], found["busy_percent"]
-        said = f"{ratio:.2f} × as many ({found['two']:.0f} against {found['one']:.0f})"
+        times, busy = found["two_to_one"], found["busy_percent"]
+        said = f"{times:.2f} × as many ({found['two']:.0f} against {found['one']:.0f})"
         if not found["has_room"]:
-            return ratio, f"{said}, with the load on the same two CPUs, half of it from one to the other"
-        if ratio < 1.8 and busy < 190:
+            return times, f"{said}, with the load on the same two CPUs, half of it from one to the other"
+        if times < 1.8 and busy < 190:
             raise Missing(f"{said}, but the load left the workers idle: {busy:.0f} of 200 % CPU used")
-        return ratio, f"{said}, with {busy:.0f} of 200 % CPU used by the workers"
+        return times, f"{said}, with {busy:.0f} of 200 % CPU used by the workers"
 
     def workers_apart(self):
         found = self.probe("two workers")

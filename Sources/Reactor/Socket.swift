@@ -106,7 +106,9 @@ public struct ListeningSocket: ~Copyable, Sendable {
   /// process can listen on the address and the kernel spreads connections over them (SO_REUSEPORT).
   ///
   /// What accepted sockets inherit is set here, once: TCP_NODELAY, because partial segments are held back by
-  /// MSG_MORE where that is wanted, and never by Nagle's algorithm.
+  /// MSG_MORE where that is wanted, and never by Nagle's algorithm. TCP_DEFER_ACCEPT: a connection is there to be taken when
+  /// its client has sent something, or a second after, which saves a wake-up for each (the client speaks first in HTTP
+  /// and in TLS).
   public init(address: SocketAddress, shared: Bool, backlog: Int32) throws(Errno) {
     let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
@@ -116,6 +118,7 @@ public struct ListeningSocket: ~Copyable, Sendable {
       if shared { try descriptor.setOption(SOL_SOCKET, SO_REUSEPORT, 1) }
       if address.family == AF_INET6 { try descriptor.setOption(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
       try descriptor.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+      try descriptor.setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
       guard unsafe address.withSocketAddress({ unsafe bind(descriptor, $0, $1) }) == 0,
         listen(descriptor, backlog) == 0
       else { throw Errno.current }

@@ -19,8 +19,8 @@ public struct Limits: Sendable {
   public var encryptedPerSend = 128 << 10
   /// Requests that one connection has answered before others have their turn.
   public var requestsPerTurn = 64
-  /// Connections that a worker accepts from a listener before it turns to others.
-  public var acceptsPerTurn = 256
+  /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.
+  public var acceptsPerTurn = 64
 
   /// Time for a TLS handshake, from accept on, in milliseconds.
   public var handshakeMilliseconds: UInt64 = 10_000

@@ -201,17 +201,18 @@ struct Worker: ~Copyable {
       }
     }
     let token = connections.insert(Connection(socket: socket, session: session, desk: desk))
+    desk.metrics.connections += 1
+    // Its first bytes are there already, as a rule: a connection for one request is over after this, and never registered.
+    giveTurn(token.slot, .readable)
+    guard connections.isCurrent(token) else { return }
     do throws(Errno) {
       // One registration for life. The edges that a full socket or a new byte makes are all that is needed.
       try poller.add(
         descriptor, token: token, for: [.readable, .writable, .peerEnded, .edgeTriggered])
     } catch {
       desk.metrics.refusedAtLimit += 1
-      connections.remove(token.slot)
-      return
+      settle(token.slot, .close)
     }
-    desk.metrics.connections += 1
-    timers.tighten(token.slot, to: connections[token.slot].deadline)
   }
 
   /// No descriptor is free. Gives the reserve back for as long as it takes to accept the connection and close

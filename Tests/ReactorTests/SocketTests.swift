@@ -240,6 +240,19 @@ import Testing
     #expect(noDelay == 1)
   }
 
+  /// TCP_DEFER_ACCEPT: who speaks is there at once, and who does not is there after a while.
+  @Test func aClientThatSaysNothingIsAcceptedLater() throws {
+    let listener = try makeListener()
+    let silent = try Client(listener.address)
+    #expect(wait(for: POLLOUT, on: silent.descriptor))
+    guard case .none = listener.accept() else {
+      Issue.record("nothing was sent")
+      return
+    }
+    let server = try accept(listener)
+    #expect(server.receive(upTo: 1).0 == .wouldBlock)
+  }
+
   @Test func anAddressInUseThrows() throws {
     let listener = try makeListener()
     #expect(throws: Errno(rawValue: EADDRINUSE)) {
@@ -254,7 +267,11 @@ import Testing
     #expect(second.descriptor != first.descriptor)
     // Whichever the kernel chooses.
     let client = try Client(first.address)
-    #expect(wait(for: POLLOUT, on: client.descriptor))
+    client.send("hello")
+    var entries = [first.descriptor, second.descriptor].map {
+      pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+    }
+    #expect(unsafe poll(&entries, 2, 10_000) == 1)
     var accepted = 0
     if case .connection = first.accept() { accepted += 1 }
     if case .connection = second.accept() { accepted += 1 }

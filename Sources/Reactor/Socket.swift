@@ -118,7 +118,8 @@ public struct ListeningSocket: ~Copyable, Sendable {
       if shared { try descriptor.setOption(SOL_SOCKET, SO_REUSEPORT, 1) }
       if address.family == AF_INET6 { try descriptor.setOption(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
       try descriptor.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-      try descriptor.setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
+      // Where a sandbox does not know it, all works without.
+      try? descriptor.setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
       guard unsafe address.withSocketAddress({ unsafe bind(descriptor, $0, $1) }) == 0,
         listen(descriptor, backlog) == 0
       else { throw Errno.current }

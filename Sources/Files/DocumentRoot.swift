@@ -43,18 +43,15 @@ public final class DocumentRoot: Sendable {
   /// leads out of the root, whatever changes on the disk meanwhile: `openat2(2)`, RESOLVE_BENEATH.
   func open(_ path: UnsafePointer<CChar>) -> Opened {
     // What is neither file nor folder is not opened at all: that alone would let the writer of a FIFO go on.
-    if let status = unsafe lookUp(path), status.st_mode & S_IFMT != S_IFREG,
-      status.st_mode & S_IFMT != S_IFDIR
-    {
-      return .failed(.notFound)
+    switch unsafe lookUp(path) {
+    case .failure(let error): return .failed(error)
+    case .success(let status):
+      let type = status.st_mode & S_IFMT
+      guard type == S_IFREG || type == S_IFDIR else { return .failed(.notFound) }
     }
     // O_NONBLOCK: it may have become a FIFO meanwhile, whose opening must not wait for a writer.
     let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
-    let descriptor =
-      followsLinks
-      ? unsafe CLinux_openat2(
-        self.descriptor, path, UInt64(flags), CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
-      : unsafe openWithoutLinks(path, flags)
+    let descriptor = unsafe openBeneath(path, flags)
     guard descriptor >= 0 else { return .failed(FileError(errno: errno)) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
@@ -70,6 +67,14 @@ public final class DocumentRoot: Sendable {
       close(descriptor)
       return .failed(.notFound)
     }
+  }
+
+  /// Opens what the path names, if it is beneath the root.
+  private func openBeneath(_ path: UnsafePointer<CChar>, _ flags: Int32) -> Int32 {
+    followsLinks
+      ? unsafe CLinux_openat2(
+        descriptor, path, UInt64(flags), CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
+      : unsafe openWithoutLinks(path, flags)
   }
 
   /// Opens one folder after the other, none of them through a link: what can be done without `openat2`. The path
@@ -94,30 +99,29 @@ public final class DocumentRoot: Sendable {
 
   /// The status of what a path names now; nil where there is nothing beneath the root.
   func status(_ path: UnsafePointer<CChar>) -> FileStatus? {
-    unsafe lookUp(path).map { FileStatus($0) }
+    switch unsafe lookUp(path) {
+    case .success(let status): FileStatus(status)
+    case .failure: nil
+    }
   }
 
   /// Finds what a path names, as `open` does, without opening it (O_PATH).
-  private func lookUp(_ path: UnsafePointer<CChar>) -> stat? {
-    let flags = Int32(truncatingIfNeeded: CLinux_O_PATH) | O_CLOEXEC
-    let found =
-      followsLinks
-      ? unsafe CLinux_openat2(
-        descriptor, path, UInt64(flags), CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS)
-      : unsafe openWithoutLinks(path, flags)
+  private func lookUp(_ path: UnsafePointer<CChar>) -> Result<stat, FileError> {
+    let found = unsafe openBeneath(path, Int32(truncatingIfNeeded: CLinux_O_PATH) | O_CLOEXEC)
     var status = stat()
     guard found >= 0 else {
+      let error = FileError(errno: errno)
       // Without a free descriptor, a file that is open already must not be lost; no other is opened by this.
-      let isExhausted = errno == EMFILE || errno == ENFILE || errno == ENOMEM
-      return unsafe isExhausted && fstatat(descriptor, path, &status, 0) == 0 ? status : nil
+      let isThere = unsafe error == .exhausted && fstatat(descriptor, path, &status, 0) == 0
+      return isThere ? .success(status) : .failure(error)
     }
     defer { close(found) }
-    return unsafe fstat(found, &status) == 0 ? status : nil
+    return unsafe fstat(found, &status) == 0 ? .success(status) : .failure(.inputOutput)
   }
 }
 
 /// Why a file can't be served.
-public enum FileError: Sendable {
+public enum FileError: Error {
   /// There is none, or nothing that can be served, or it lies outside of the root.
   case notFound
   /// The file system does not let us read it.

@@ -27,7 +27,8 @@ public struct FileCache: ~Copyable {
   /// The bits of a hash that are the index of a set's first slot.
   private let setMask: UInt64
 
-  /// Room for `capacity` files at most (rounded down to a power of two, at least 8); files up to `inMemory` bytes are kept in memory.
+  /// Room for `capacity` files at most (rounded down to a power of two, at least 8); files up to `inMemory` bytes are kept
+  /// in memory.
   public init(root: DocumentRoot, capacity: Int, inMemory: Int) {
     self.root = root
     self.inMemory = inMemory
@@ -94,8 +95,9 @@ public struct FileCache: ~Copyable {
     case failed(FileError)
   }
 
-  /// Opens the file that `path` names and puts it into the cache.
-  public mutating func load(_ path: Span<UInt8>, now: UInt64) -> Loaded {
+  /// Opens the file that `path` names and puts it into the cache. `wallSeconds` is the time in seconds since 1970: no file
+  /// is said to be newer.
+  public mutating func load(_ path: Span<UInt8>, now: UInt64, wallSeconds: Int64) -> Loaded {
     let index: StaticString = "index.html"
     let namesFolder = path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
     let fullCount = path.count + (namesFolder ? index.utf8CodeUnitCount : 0)
@@ -130,7 +132,8 @@ public struct FileCache: ~Copyable {
       let entry = UnsafeMutablePointer<OpenFile>.allocate(capacity: 1)
       unsafe entry.initialize(
         to: OpenFile(
-          descriptor: isSmall ? -1 : descriptor, memory: memory, status: status, path: fullPath,
+          descriptor: isSmall ? -1 : descriptor, memory: memory, status: status, openedSeconds: wallSeconds,
+          path: fullPath,
           keyCount: path.count, hash: Self.hash(path.bytes)))
       unsafe entry.pointee.checkedAt = now
       unsafe entry.pointee.usedAt = now
@@ -158,20 +161,15 @@ public struct FileCache: ~Copyable {
   /// Gives up the open file that nobody has asked for the longest and nobody is being sent, so that its descriptor is free.
   /// False if there is none.
   private mutating func closeLeastRecentlyUsed() -> Bool {
-    var oldest: Int?
+    var oldest: (index: Int, usedAt: UInt64)?
     for index in 0..<slots {
       guard let entry = unsafe table[index].entry, unsafe entry.pointee.users == 0,
-        unsafe !entry.pointee.isInMemory
+        unsafe !entry.pointee.isInMemory, unsafe entry.pointee.usedAt < oldest?.usedAt ?? .max
       else { continue }
-      if let best = oldest, let other = unsafe table[best].entry,
-        unsafe other.pointee.usedAt <= entry.pointee.usedAt
-      {
-        continue
-      }
-      oldest = index
+      oldest = (index, unsafe entry.pointee.usedAt)
     }
     guard let oldest else { return false }
-    drop(oldest)
+    drop(oldest.index)
     return true
   }
 

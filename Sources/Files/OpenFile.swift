@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Glibc
 
 /// A file that is being served: open, or, if it is small, read into memory; with room before the content for a
@@ -43,9 +42,9 @@ public struct OpenFile: ~Copyable {
   public static var headRoom: Int { 512 }
 
   /// Takes over `descriptor` (-1 if the content is in `memory`), `memory` (head room, then content or nothing)
-  /// and `path`.
+  /// and `path`. `openedSeconds` is the time, in seconds since 1970.
   init(
-    descriptor: Int32, memory: UnsafeMutableRawBufferPointer, status: FileStatus,
+    descriptor: Int32, memory: UnsafeMutableRawBufferPointer, status: FileStatus, openedSeconds: Int64,
     path: UnsafeMutablePointer<CChar>, keyCount: Int, hash: UInt64
   ) {
     self.descriptor = descriptor
@@ -55,9 +54,7 @@ public struct OpenFile: ~Copyable {
     size = status.size
     modifiedNanoseconds = status.modifiedNanoseconds
     let modified = status.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME_COARSE, &now)
-    modifiedSeconds = min(modified.quotient - (modified.remainder < 0 ? 1 : 0), Int64(now.tv_sec))
+    modifiedSeconds = min(modified.quotient - (modified.remainder < 0 ? 1 : 0), openedSeconds)
     unsafe mediaType = MediaType.of(path: UnsafeRawBufferPointer(start: path, count: strlen(path)))
     unsafe self.path = unsafe path
     self.keyCount = keyCount

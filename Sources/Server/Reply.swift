@@ -77,10 +77,9 @@ extension Desk {
     case .hidden, .tooLong: return .failed(.notFound)
     }
     if let file = unsafe files.find(decodedPath.span, now: milliseconds) { return .file(file) }
-    let loaded = unsafe files.load(decodedPath.span, now: milliseconds)
     // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).
     readWallClock()
-    switch loaded {
+    switch unsafe files.load(decodedPath.span, now: milliseconds, wallSeconds: wallSeconds) {
     case .file(let file): return .file(file)
     case .directory: return .directory
     case .failed(.notFound): return .failed(.notFound)

@@ -21,7 +21,7 @@ import Testing
     }
 
     func load(_ path: String, at now: UInt64 = 0) -> FileCache.Loaded {
-      cache.load(Array(path.utf8).span, now: now)
+      cache.load(Array(path.utf8).span, now: now, wallSeconds: 0)
     }
 
     /// As a worker does it: looks, and opens what is not there.
@@ -398,7 +398,7 @@ import Testing
     do {
       var cache = FileCache(root: try DocumentRoot(path: folder.path), capacity: 64, inMemory: 16)
       for number in 0..<20 {
-        _ = cache.load(Array("\(number)".utf8).span, now: 0)
+        _ = cache.load(Array("\(number)".utf8).span, now: 0, wallSeconds: 0)
       }
       #expect(folder.openFiles == 20)
     }

@@ -177,9 +177,9 @@ extension Connection {
   private mutating func sendEncryptedFile(
     _ file: FileReference, staged: Int = 0, _ desk: inout Desk
   ) -> Step {
-    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: desk.staging[staged...])
     let wanted = Int(min(fileRest, Int64(desk.limits.encryptedPerSend)))
-    let read = unsafe pread(file.file.descriptor, room.baseAddress, wanted, off_t(fileOffset))
+    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: desk.staging[staged..<staged + wanted])
+    let read = unsafe pread(file.file.descriptor, room.baseAddress, room.count, off_t(fileOffset))
     guard read > 0 else { return truncated(&desk) }
     fileOffset += Int64(read)
     fileRest -= Int64(read)

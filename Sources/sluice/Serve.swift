@@ -70,9 +70,8 @@ struct Serve: ParsableCommand {
 
   private func configuration() throws -> Configuration {
     // A flag wins over the other one's variable, too.
-    let (asksForPlaintext, asksForTLS) = (plaintext, tlsOnly)
-    let plaintext = try asksForPlaintext || !asksForTLS && Setting.flag(false, "plaintext")
-    let tlsOnly = try asksForTLS || !asksForPlaintext && Setting.flag(false, "tls-only")
+    let plaintext = try self.plaintext || !self.tlsOnly && Setting.flag("plaintext")
+    let tlsOnly = try self.tlsOnly || !self.plaintext && Setting.flag("tls-only")
     if plaintext && tlsOnly { throw ValidationError("--plaintext and --tls-only exclude each other") }
     let secure = plaintext ? nil : try secureConfiguration()
     if tlsOnly && secure == nil { throw ValidationError("--tls-only needs a certificate: --cert and --key") }

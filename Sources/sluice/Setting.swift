@@ -14,8 +14,8 @@ enum Setting {
     return value
   }
 
-  static func flag(_ flag: Bool, _ option: String) throws -> Bool {
-    if flag { return true }
+  /// A flag that was not given: what the environment says of it.
+  static func flag(_ option: String) throws -> Bool {
     guard let text = environment(option) else { return false }
     switch text.lowercased() {
     case "1", "true", "yes", "on": return true

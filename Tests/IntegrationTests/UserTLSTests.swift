@@ -179,11 +179,9 @@ import Testing
   @Test func theTicketComesWithoutARequest() throws {
     let client = try SecureClient.interactive(sluice.securePort, ["-tls1_3"])
     try waitUntil("the ticket has come") {
-      client.output.contains("New Session Ticket")
-        || client.output.contains("New, TLSv1.3, Cipher is")
-          && client.output.contains("Post-Handshake New Session Ticket arrived")
-        || client.exitStatus != nil
+      client.output.contains("New Session Ticket") || client.exitStatus != nil
     }
+    #expect(client.output.contains("New Session Ticket"))
     client.send("Q\n")
     #expect(try client.wait() == 0)
   }

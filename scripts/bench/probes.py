@@ -110,8 +110,10 @@ def two_workers(bench, server, rounds, seconds):
     """Requests per second (plaintext, 1 KiB) of one worker on one CPU, of two on two CPUs with twice the load, and of two
     servers with a worker each, which share nothing: what the machine gives at best. Where it has no CPUs left for the load,
     the load takes its part of the same CPUs; then half of it comes from the other CPU, which costs more."""
+    if len(bench.server_cpus + bench.client_cpus) < 2:
+        raise Failed("this machine has one CPU")
     client = copy.copy(bench)
-    first, second, *others = [*bench.server_cpus, *bench.client_cpus]
+    first, second, *others = bench.server_cpus + bench.client_cpus
     has_room = len(others) >= 2
     half = replace(HUNDRED, threads=2, connections=50)
 

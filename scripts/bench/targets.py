@@ -84,9 +84,9 @@ class Targets:
         def measure():
             self.only(lab)
             ours, floor = (self.row(s, transport, size, load) for s in ("sluice", "floor"))
-            unit = "thousand instructions" if lab else "us"
-            return ratio(ours, floor), (f"{ratio(ours, floor):.2f} × floor ({range_of(ours, floor)}{ours['median'][CPU]:.1f} "
-                                        f"against {floor['median'][CPU]:.1f} {unit})")
+            times, unit = ratio(ours, floor), "thousand instructions" if lab else "us"
+            return times, (f"{times:.2f} × floor ({range_of(ours, floor)}{ours['median'][CPU]:.1f} against "
+                           f"{floor['median'][CPU]:.1f} {unit})")
         return measure
 
     def against_peer(self, transport, size, load, name=CPU):
@@ -94,10 +94,11 @@ class Targets:
             self.only(False)
             case = transport, size, load
             best, peer = self.best_peer(*case, name=name)
-            rows = self.row("sluice", *case), self.row(peer, *case)
+            ours, other = self.row("sluice", *case), self.row(peer, *case)
+            times = ratio(ours, other, name)
             floor = f", floor {self.value('floor', *case, name=name):.1f}" if name != CPU else ""
-            return ratio(*rows, name), (f"{ratio(*rows, name):.2f} × {peer} ({range_of(*rows, name)}"
-                                        f"{self.value('sluice', *case, name=name):.1f} against {best:.1f} us{floor})")
+            return times, (f"{times:.2f} × {peer} ({range_of(ours, other, name)}{ours['median'][name]:.1f} against "
+                           f"{best:.1f} us{floor})")
         return measure
 
     def ordinary_targets(self):
@@ -139,15 +140,17 @@ class Targets:
     def lab_against_nginx(self):
         self.only(True)
         ours, nginx = (self.row(s, "kernel", "1 MiB", FOUR) for s in ("sluice", "nginx"))
-        return ratio(ours, nginx), (f"{ratio(ours, nginx):.3f} × nginx ({ours['median'][CPU]:.0f} against {nginx['median'][CPU]:.0f} thousand "
+        times = ratio(ours, nginx)
+        return times, (f"{times:.3f} × nginx ({ours['median'][CPU]:.0f} against {nginx['median'][CPU]:.0f} thousand "
                        "instructions)")
 
     def kernel_against_user(self, size):
         def measure():
             self.only(True)
             kernel, user = (self.row("sluice", t, size, FOUR) for t in ("kernel", "user"))
-            return ratio(kernel, user), (f"{ratio(kernel, user):.2f} × user TLS ({kernel['median'][CPU]:.1f} against {user['median'][CPU]:.1f} thousand "
-                           "instructions)")
+            times = ratio(kernel, user)
+            return times, (f"{times:.2f} × user TLS ({kernel['median'][CPU]:.1f} against {user['median'][CPU]:.1f} "
+                           "thousand instructions)")
         return measure
 
     def probe(self, name):

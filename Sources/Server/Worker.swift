@@ -12,9 +12,9 @@ struct Worker: ~Copyable {
   private var connections: Slab<Connection>
   private var timers: TimerWheel
   /// Connections that want another turn.
-  private var queue: TokenQueue
+  private var queue: SlotQueue
   /// Connections whose sessions keep their buffers.
-  private var buffered: TokenQueue
+  private var buffered: SlotQueue
   /// All that is due at a tick's passing was done for this one.
   private var doneTick: UInt32 = 0
   private var desk: Desk
@@ -47,8 +47,8 @@ struct Worker: ~Copyable {
     desk = Desk(limits: limits, root: root, requiresKernelTLS: requiresKernelTLS)
     connections = Slab(capacity: limits.connectionsPerWorker)
     timers = TimerWheel(capacity: limits.connectionsPerWorker, now: desk.tick)
-    queue = TokenQueue(capacity: limits.connectionsPerWorker)
-    buffered = TokenQueue(capacity: limits.connectionsPerWorker)
+    queue = SlotQueue(capacity: limits.connectionsPerWorker)
+    buffered = SlotQueue(capacity: limits.connectionsPerWorker)
     reserve = Self.openReserve()
   }
 
@@ -119,18 +119,15 @@ struct Worker: ~Copyable {
 
   @inline(never)
   private mutating func listForBuffers(_ slot: Int) {
-    // Tokens of connections that have gone leave the list only here.
-    if buffered.isFull { releaseIdleBuffers() }
     connections[slot].keepsNewBuffers = false
-    buffered.append(connections.token(of: slot))
+    buffered.append(slot)
   }
 
   /// Once in a tick: connections that have become idle give their buffers back.
   private mutating func releaseIdleBuffers() {
     for _ in 0..<buffered.count {
-      let token = buffered.removeFirst()
-      guard connections.isCurrent(token) else { continue }
-      if !connections[token.slot].releaseIdleBuffers(desk: desk) { buffered.append(token) }
+      guard let slot = buffered.popFirst() else { return }
+      if !connections[slot].releaseIdleBuffers(desk: desk) { buffered.append(slot) }
     }
   }
 
@@ -140,12 +137,11 @@ struct Worker: ~Copyable {
     case .wait: timers.tighten(slot, to: connections[slot].deadline)
     case .again:
       timers.tighten(slot, to: connections[slot].deadline)
-      if !connections[slot].isQueued {
-        connections[slot].isQueued = true
-        queue.append(connections.token(of: slot))
-      }
+      queue.append(slot)
     case .close:
       timers.disarm(slot)
+      queue.remove(slot)
+      buffered.remove(slot)
       connections[slot].release(to: &desk)
       connections.remove(slot)
     }
@@ -154,10 +150,8 @@ struct Worker: ~Copyable {
   /// Only those that are queued now: who asks for another turn waits until events were looked at.
   private mutating func giveQueuedTurns() {
     for _ in 0..<queue.count {
-      let token = queue.removeFirst()
-      guard connections.isCurrent(token) else { continue }
-      connections[token.slot].isQueued = false
-      giveTurn(token.slot, [])
+      guard let slot = queue.popFirst() else { return }
+      giveTurn(slot, [])
     }
   }
 
@@ -245,39 +239,5 @@ struct Worker: ~Copyable {
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       settle(slot, connections[slot].stop(desk: &desk))
     }
-  }
-}
-
-/// Connections in a row, first come, first served. Each stands in it once at most.
-@safe
-private struct TokenQueue: ~Copyable {
-  private let tokens: UnsafeMutablePointer<Token>
-  private let capacity: Int
-  private var first = 0
-  private(set) var count = 0
-
-  init(capacity: Int) {
-    self.capacity = capacity
-    unsafe tokens = .allocate(capacity: capacity)
-  }
-
-  deinit {
-    unsafe tokens.deallocate()
-  }
-
-  var isEmpty: Bool { count == 0 }
-  var isFull: Bool { count == capacity }
-
-  mutating func append(_ token: Token) {
-    precondition(count < capacity)
-    unsafe tokens[(first + count) % capacity] = token
-    count += 1
-  }
-
-  mutating func removeFirst() -> Token {
-    let token = unsafe tokens[first]
-    first = (first + 1) % capacity
-    count -= 1
-    return token
   }
 }

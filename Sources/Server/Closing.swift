@@ -23,11 +23,12 @@ extension Connection {
     return .onward
   }
 
-  /// The client, or the network, broke the connection off.
+  /// The client, or the network, broke the connection off, or what has to be sent next can't be. In the middle of a
+  /// response it ends with a reset, whatever the reason: what has left already must not look whole.
   mutating func broken(_ desk: inout Desk) -> Step {
     desk.metrics.broken += 1
     desk.dropInput()
-    return .stop(.close)
+    return .stop(phase == .sending ? abort(&desk) : .close)
   }
 
   // MARK: In good order

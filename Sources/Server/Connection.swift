@@ -45,8 +45,6 @@ struct Connection: ~Copyable {
   var phase: Phase
   /// When the client's time is up, in ticks of the worker's wheel.
   var deadline: UInt32
-  /// The worker has it on its list for another turn.
-  var isQueued = false
   /// OpenSSL keeps the session's buffers: not for connections that wait, but for those that are busy.
   private var keepsBuffers = false
   /// It does so since this turn: the worker has it not yet on its list.
@@ -169,8 +167,14 @@ struct Connection: ~Copyable {
     var step = first
     while true {
       switch step {
+      case .stop(.close):
+        if !desk.outboxIsEmpty { _ = sendRemains(&desk) }
+        return .close
       case .stop(let verdict):
-        if !desk.outboxIsEmpty { sendRemains(&desk) }
+        guard desk.outboxIsEmpty || sendRemains(&desk) else {
+          step = broken(&desk)
+          continue
+        }
         if desk.receivedCount > 0 { unread = unsafe OwnedBytes(copying: desk.received) }
         return verdict
       case .onward:

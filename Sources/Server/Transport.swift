@@ -201,12 +201,12 @@ extension Connection {
   }
 
   /// Sends what OpenSSL has written by itself and no response took along: a session ticket, or an alert that reading has
-  /// made (RFC 8446 §4.6.1 and §6). If that fails, the next read says what has become of the connection.
-  mutating func sendRemains(_ desk: inout Desk) {
+  /// made (RFC 8446 §4.6.1 and §6). False if that fails: the client would miss a record, and could decrypt none after it.
+  mutating func sendRemains(_ desk: inout Desk) -> Bool {
     let remains = unsafe desk.outbox.pointee.bytes
     switch unsafe unsent.isEmpty ? socket.send(remains, more: false) : .wouldBlock {
     case .bytes(let count) where count == remains.count: break
-    case .failed: break
+    case .failed: return false
     case .bytes(let count):
       unsafe keep(remains, from: count)
       if phase == .receiving { phase = .sending }
@@ -215,6 +215,7 @@ extension Connection {
       if phase == .receiving { phase = .sending }
     }
     desk.clearOutbox()
+    return true
   }
 
   /// Sends what OpenSSL has encrypted, and keeps what the socket does not take.

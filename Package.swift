@@ -3,9 +3,10 @@ import PackageDescription
 
 // One module a room. An arrow may only point down:
 //
-//   sluice ─► Server ─► Files, TLS, HTTP, Reactor ─► CLinux, COpenSSL
+//   sluice ─► Server ─► Worker ─► Site, Files, TLS, HTTP, Reactor ─► CLinux, COpenSSL
 //
-// Files, TLS, HTTP and Reactor do not know each other; only Server puts them together.
+// Server is the control plane, Worker the data plane. Site, Files, TLS, HTTP and Reactor do not know each other; Worker
+// puts them together.
 
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
@@ -35,10 +36,14 @@ let package = Package(
     .target(name: "TLS", dependencies: ["CLinux", "COpenSSL"], swiftSettings: strict),
     .target(name: "Files", dependencies: ["CLinux"], swiftSettings: strict),
 
+    .target(name: "Site", swiftSettings: strict),
+
+    .target(
+      name: "Worker", dependencies: ["Site", "Files", "TLS", "HTTP", "Reactor"], swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "Files", "TLS", "HTTP", "Reactor", "CLinux",
+        "Worker", "Site", "Files", "TLS", "Reactor", "CLinux",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
@@ -46,7 +51,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Server", "TLS", "CLinux",
+        "Server", "Site", "TLS", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -60,10 +65,11 @@ let package = Package(
     .testTarget(
       name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
     .testTarget(
+      name: "WorkerTests", dependencies: ["Worker", "Site", "Files", "HTTP", "Reactor", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "ServerTests",
-      dependencies: [
-        "Server", "Files", "HTTP", "TestSupport", .product(name: "Logging", package: "swift-log"),
-      ],
+      dependencies: ["Server", "Worker", .product(name: "Logging", package: "swift-log")],
       swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests", dependencies: ["sluice", "CLinux"], swiftSettings: strict),

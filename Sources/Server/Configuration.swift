@@ -1,3 +1,6 @@
+public import Site
+public import Worker
+
 /// What the user wants served, and how.
 public struct Configuration: Sendable {
   /// Whether bodies are encrypted by the kernel.
@@ -30,8 +33,8 @@ public struct Configuration: Sendable {
     }
   }
 
-  /// The folder that is served.
-  public var root: String
+  /// What is served.
+  public var site: Site
   /// Name or address to listen on.
   public var host: String
   /// The plaintext listener's port (0: any free one); nil for none.
@@ -44,8 +47,8 @@ public struct Configuration: Sendable {
   public var limits = Limits()
 
   /// Names the parts.
-  public init(root: String, host: String, port: UInt16?, secure: Secure?, workers: Int) {
-    self.root = root
+  public init(site: Site, host: String, port: UInt16?, secure: Secure?, workers: Int) {
+    self.site = site
     self.host = host
     self.port = port
     self.secure = secure

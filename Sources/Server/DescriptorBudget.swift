@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Worker
 
 /// How many connections and files the process's limit on descriptors allows: `getrlimit(2)`, RLIMIT_NOFILE.
 enum DescriptorBudget {

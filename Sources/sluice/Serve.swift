@@ -2,6 +2,7 @@ public import ArgumentParser
 import CLinux
 public import Logging
 public import Server
+import Site
 
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -80,7 +81,7 @@ struct Serve: ParsableCommand {
       throw ValidationError("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
     }
     return Configuration(
-      root: try Setting.value(root, "root") ?? ".",
+      site: Site(root: try Setting.value(root, "root") ?? "."),
       host: try Setting.value(host, "host") ?? "127.0.0.1",
       port: port,
       secure: secure,

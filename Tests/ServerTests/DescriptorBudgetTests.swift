@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import Testing
+import Worker
 
 @testable import Server
 

@@ -1,27 +1,31 @@
 import Files
 import HTTP
+import Site
 import TestSupport
 import Testing
 
-@testable import Server
+@testable import Worker
 
-@Suite struct ReplyTests {
+@Suite struct ResponderTests {
   /// What is answered to a request for a file of `content`, as the client would see it; a file that is not in
   /// memory is read for it.
   static func answer(_ request: String, files: [String: String]) throws -> String {
     let folder = try TemporaryFolder()
     try folder.addFolder("folder")
     for (name, content) in files { try folder.write(name, content) }
-    var desk = Desk(limits: Limits(), root: try DocumentRoot(path: folder.path), requiresKernelTLS: false)
-    desk.beginTurn()
+    var clock = WorkerClock()
+    clock.read()
+    let limits = Limits()
+    var responder = Responder(
+      limits: limits, site: Site(root: folder.path), root: try DocumentRoot(path: folder.path))
     let bytes = Array(request.utf8)
     var head = RequestHead()
-    guard case .complete = RequestParser.parse(bytes.span, limits: desk.limits.head, into: &head) else {
+    guard case .complete = RequestParser.parse(bytes.span, limits: limits.head, into: &head) else {
       throw SetUpError("no request")
     }
-    let reply = desk.reply(to: head, bytes.span)
-    return unsafe String(decoding: reply.bytes, as: UTF8.self)
-      + String(decoding: reply.content, as: UTF8.self)
+    let response = responder.respond(to: head, bytes.span, clock: &clock)
+    return unsafe String(decoding: response.bytes, as: UTF8.self)
+      + String(decoding: response.content, as: UTF8.self)
   }
 
   static let kinds = [
@@ -33,13 +37,13 @@ import Testing
   /// In a process of its own: a trap would end all tests.
   @Test func anEmptyFileIsAnswered() async {
     await #expect(processExitsWith: .success) {
-      for request in ReplyTests.kinds {
-        let answer = try ReplyTests.answer(request, files: ["empty": ""])
+      for request in ResponderTests.kinds {
+        let answer = try ResponderTests.answer(request, files: ["empty": ""])
         precondition(answer.hasPrefix("HTTP/1.1 200 OK\r\n") && answer.contains("\r\nContent-Length: 0\r\n"))
         precondition(answer.hasSuffix("\r\n\r\n"))
       }
       // RFC 9110 §14.1.2: no range of an empty file can be satisfied.
-      let range = try ReplyTests.answer(
+      let range = try ResponderTests.answer(
         "GET /empty HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\n\r\n", files: ["empty": ""])
       precondition(range.hasPrefix("HTTP/1.1 416 ") && range.contains("\r\nContent-Range: bytes */0\r\n"))
     }

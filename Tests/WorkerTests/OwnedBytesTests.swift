@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Server
+@testable import Worker
 
 @Suite struct OwnedBytesTests {
   static func copy(_ bytes: [UInt8]) -> OwnedBytes {

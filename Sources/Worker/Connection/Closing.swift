@@ -7,66 +7,66 @@ extension Connection {
   // MARK: Why
 
   /// The client sends nothing more, and all that it asked for was answered.
-  mutating func peerHasEnded(_ desk: inout Desk) -> Step {
-    desk.dropInput()
+  mutating func peerHasEnded(_ context: inout WorkerContext) -> Step {
+    context.dropInput()
     clientCloses = true
-    if transport == .plain { mayReceive = false }
+    if !transport.isSecure { mayReceive = false }
     phase = .closing
     return .onward
   }
 
   /// The client asks for new keys and the kernel can't be given any: nothing more may be sent but the end.
-  mutating func keyUpdateHasCome(_ desk: inout Desk) -> Step {
-    desk.metrics.keyUpdates += 1
-    desk.dropInput()
+  mutating func keyUpdateHasCome(_ context: inout WorkerContext) -> Step {
+    context.metrics.keyUpdates += 1
+    context.dropInput()
     phase = .closing
     return .onward
   }
 
   /// The client, or the network, broke the connection off, or what has to be sent next can't be. In the middle of a
   /// response it ends with a reset, whatever the reason: what has left already must not look whole.
-  mutating func broken(_ desk: inout Desk) -> Step {
-    desk.metrics.broken += 1
-    desk.dropInput()
-    return .stop(phase == .sending ? abort(&desk) : .close)
+  mutating func broken(_ context: inout WorkerContext) -> Step {
+    context.metrics.broken += 1
+    context.dropInput()
+    return .stop(phase == .sending ? abort(&context) : .close)
   }
 
   // MARK: In good order
 
   /// Sends the end: close_notify, then the FIN.
-  mutating func close(_ desk: inout Desk) -> Step {
-    let canCloseAtOnce = transport == .plain && clientCloses && desk.receivedCount == 0 && !mayReceive
-    desk.dropInput()
+  mutating func close(_ context: inout WorkerContext) -> Step {
+    let canCloseAtOnce = !transport.isSecure && clientCloses && context.receivedCount == 0 && !mayReceive
+    context.dropInput()
     // The client has said that it sends nothing more and nothing is unread: no reset can come of a plain close.
     if canCloseAtOnce { return .stop(.close) }
-    deadline = desk.deadline(in: desk.limits.lingerMilliseconds)
-    if transport != .plain, !sentCloseNotify {
-      switch session.sendCloseNotify() {
+    deadline = context.deadline(in: context.limits.lingerMilliseconds)
+    if transport.isSecure, !transport.hasSentCloseNotify {
+      switch transport.sendCloseNotify() {
       case .wouldBlock: return .stop(.wait)
       case .failed: break
-      case .done:
-        sentCloseNotify = true
-        return flushOutbox(&desk)
+      case .done: return proceed(after: transport.flushOutbox(&outgoing, &context), &context)
       }
     }
-    if !unsent.isEmpty { return sendUnsent(&desk) }
-    socket.endSending()
+    if !outgoing.bytes.isEmpty {
+      return proceed(after: transport.sendBytes(of: &outgoing, &context), &context)
+    }
+    transport.socket.endSending()
     phase = .lingering
     return .onward
   }
 
   /// Passes over what the client still sends, until it closes.
-  mutating func linger(_ desk: inout Desk) -> Step {
+  mutating func linger(_ context: inout WorkerContext) -> Step {
     guard mayReceive else { return .stop(.wait) }
-    desk.dropInput()
-    let room = unsafe desk.room()
-    switch unsafe socket.receive(into: room) {
+    context.dropInput()
+    let room = unsafe context.room()
+    switch unsafe transport.socket.receive(into: room) {
     case .bytes(let count):
       // Whatever it sends is too late. If its FIN has come, too, a short receive has taken all that was before it.
       if peerEnded && count < room.count { return .stop(.close) }
       // Others have their turn, too.
-      desk.noteSent(count)
-      return desk.turnIsUsedUp ? .stop(.again) : .onward
+      context.noteSent(count)
+      return context.turnIsUsedUp ? .stop(.again) : .onward
     case .wouldBlock:
       mayReceive = false
       return .stop(.wait)
@@ -78,17 +78,17 @@ extension Connection {
 
   /// Gives up in the middle of a response: with a reset and without close_notify, so that no client can take
   /// what it has for the whole.
-  mutating func abort(_ desk: inout Desk) -> Verdict {
-    desk.clearOutbox()
-    socket.resetOnClose()
+  mutating func abort(_ context: inout WorkerContext) -> TurnOutcome {
+    context.clearOutbox()
+    transport.socket.resetOnClose()
     return .close
   }
 
   /// The server's time to stop is over: what can't be completed must not look complete.
-  mutating func cutOff(desk: inout Desk) {
+  mutating func cutOff(context: inout WorkerContext) {
     if phase == .sending {
-      desk.metrics.truncated += 1
-      _ = abort(&desk)
+      context.metrics.truncated += 1
+      _ = abort(&context)
     }
   }
 }

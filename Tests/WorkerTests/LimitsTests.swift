@@ -2,7 +2,7 @@ import Files
 import HTTP
 import Testing
 
-@testable import Server
+@testable import Worker
 
 /// What other bounds, and the sizes of buffers, are made from.
 @Suite struct LimitsTests {

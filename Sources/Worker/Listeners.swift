@@ -1,21 +1,30 @@
-import Reactor
-import TLS
+package import Reactor
+package import TLS
 
 /// Where connections come in: a socket, and what they must speak.
-struct Listener: ~Copyable, Sendable {
-  let socket: ListeningSocket
+package struct Listener: ~Copyable, Sendable {
+  package let socket: ListeningSocket
   /// nil: plaintext.
   let context: ServerContext?
 
-  var url: String {
+  /// Names the parts.
+  package init(socket: consuming ListeningSocket, context: ServerContext?) {
+    self.socket = socket
+    self.context = context
+  }
+
+  package var url: String {
     "\(context == nil ? "http" : "https")://\(socket.address.urlHost):\(socket.address.port)"
   }
 }
 
 /// A worker's listeners. Each worker has sockets of its own; the kernel spreads connections over them.
-struct Listeners: ~Copyable, Sendable {
-  var plain: Listener?
-  var secure: Listener?
+package struct Listeners: ~Copyable, Sendable {
+  package var plain: Listener?
+  package var secure: Listener?
+
+  /// None yet.
+  package init() {}
 
   /// What connections of the secure listener speak.
   var context: ServerContext? { secure.context }

@@ -27,9 +27,11 @@ public struct Metrics: Sendable, CustomStringConvertible {
   /// Connections that the client, or the network, broke off.
   public var broken = 0
 
-  init() {}
+  /// Nothing has happened yet.
+  package init() {}
 
-  mutating func add(_ other: Metrics) {
+  /// Adds what another worker has counted.
+  package mutating func add(_ other: Metrics) {
     connections += other.connections
     refusedAtLimit += other.refusedAtLimit
     refusedWithoutDescriptor += other.refusedWithoutDescriptor

@@ -14,9 +14,7 @@ struct OwnedBytes: ~Copyable {
   }
 
   init(copying bytes: UnsafeRawBufferPointer) {
-    unsafe self.init(
-      copying: bytes, UnsafeRawBufferPointer(start: nil, count: 0),
-      UnsafeRawBufferPointer(start: nil, count: 0))
+    unsafe self.init(copying: bytes, .empty, .empty)
   }
 
   /// The bytes of all three, one behind the other.

@@ -1,11 +1,12 @@
-import Files
+package import Files
 import Glibc
-import Reactor
+package import Reactor
+package import Site
 import TLS
 
 /// One thread's reactor: a poller, the connections, their timers. Shares nothing with other workers but the
 /// certificate, the root folder and the page cache.
-struct Worker: ~Copyable {
+package struct Worker: ~Copyable {
   private let poller: Poller
   private let control: WorkerControl
   private var listeners: Listeners
@@ -17,7 +18,7 @@ struct Worker: ~Copyable {
   private var buffered: SlotQueue
   /// All that is due at a tick's passing was done for this one.
   private var doneTick: UInt32 = 0
-  private var desk: Desk
+  private var context: WorkerContext
   /// Held so that there is one descriptor to give back when all are in use; see `refuse`.
   private var reserve: Int32
   /// When the worker stops whatever is still being sent, in milliseconds; nil while it serves.
@@ -28,9 +29,10 @@ struct Worker: ~Copyable {
     case control, plain, secure
   }
 
-  init(
-    listeners: consuming Listeners, control: WorkerControl, root: DocumentRoot, requiresKernelTLS: Bool,
-    limits: Limits
+  /// A worker that is ready to `run`. Throws what the kernel says where it has no poller for it.
+  package init(
+    listeners: consuming Listeners, control: WorkerControl, site: Site, root: DocumentRoot,
+    requiresKernelTLS: Bool, limits: Limits
   ) throws(Errno) {
     let poller = try Poller(eventsPerWait: 256)
     try poller.add(
@@ -44,9 +46,9 @@ struct Worker: ~Copyable {
     self.poller = poller
     self.control = control
     self.listeners = listeners
-    desk = Desk(limits: limits, root: root, requiresKernelTLS: requiresKernelTLS)
+    context = WorkerContext(limits: limits, site: site, root: root, requiresKernelTLS: requiresKernelTLS)
     connections = Slab(capacity: limits.connectionsPerWorker)
-    timers = TimerWheel(capacity: limits.connectionsPerWorker, now: desk.tick)
+    timers = TimerWheel(capacity: limits.connectionsPerWorker, now: context.tick)
     queue = SlotQueue(capacity: limits.connectionsPerWorker)
     buffered = SlotQueue(capacity: limits.connectionsPerWorker)
     reserve = Self.openReserve()
@@ -57,22 +59,22 @@ struct Worker: ~Copyable {
   }
 
   /// Serves until it is told to stop and everything is sent; returns what it counted.
-  mutating func run() -> Metrics {
+  package mutating func run() -> Metrics {
     while !isDone {
       let count = poller.wait(milliseconds: waitMilliseconds)
-      desk.readClock()
+      context.clock.read()
       for index in 0..<count { handle(poller[index]) }
       giveQueuedTurns()
-      if doneTick != desk.tick {
-        doneTick = desk.tick
+      if doneTick != context.tick {
+        doneTick = context.tick
         endOverdueTurns()
         releaseIdleBuffers()
       }
     }
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
-      connections[slot].cutOff(desk: &desk)
+      connections[slot].cutOff(context: &context)
     }
-    return desk.metrics
+    return context.metrics
   }
 
   private var waitMilliseconds: Int32 {
@@ -82,7 +84,7 @@ struct Worker: ~Copyable {
 
   private var isDone: Bool {
     guard let drainEnd else { return false }
-    return connections.count == 0 || desk.milliseconds >= drainEnd
+    return connections.count == 0 || context.clock.milliseconds >= drainEnd
   }
 
   @inline(__always)
@@ -107,13 +109,13 @@ struct Worker: ~Copyable {
 
   @inline(never)
   private mutating func giveTurn(_ slot: Int, _ readiness: Readiness) {
-    let verdict = connections[slot].turn(readiness, desk: &desk)
+    let outcome = connections[slot].turn(readiness, context: &context)
     let (deadline, keepsNewBuffers) = (connections[slot].deadline, connections[slot].keepsNewBuffers)
     if keepsNewBuffers { listForBuffers(slot) }
-    if case .wait = verdict {
+    if case .wait = outcome {
       timers.tighten(slot, to: deadline)
     } else {
-      settle(slot, verdict)
+      settle(slot, outcome)
     }
   }
 
@@ -127,13 +129,13 @@ struct Worker: ~Copyable {
   private mutating func releaseIdleBuffers() {
     for _ in 0..<buffered.count {
       guard let slot = buffered.popFirst() else { return }
-      if !connections[slot].releaseIdleBuffers(desk: desk) { buffered.append(slot) }
+      if !connections[slot].releaseIdleBuffers(context: context) { buffered.append(slot) }
     }
   }
 
   @inline(never)
-  private mutating func settle(_ slot: Int, _ verdict: Connection.Verdict) {
-    switch verdict {
+  private mutating func settle(_ slot: Int, _ outcome: Connection.TurnOutcome) {
+    switch outcome {
     case .wait: timers.tighten(slot, to: connections[slot].deadline)
     case .again:
       timers.tighten(slot, to: connections[slot].deadline)
@@ -142,7 +144,7 @@ struct Worker: ~Copyable {
       timers.disarm(slot)
       queue.remove(slot)
       buffered.remove(slot)
-      connections[slot].release(to: &desk)
+      connections[slot].release(to: &context)
       connections.remove(slot)
     }
   }
@@ -156,12 +158,12 @@ struct Worker: ~Copyable {
   }
 
   private mutating func endOverdueTurns() {
-    while let slot = timers.popExpired(at: desk.tick) {
-      if connections[slot].deadline > desk.tick {
+    while let slot = timers.popExpired(at: context.tick) {
+      if connections[slot].deadline > context.tick {
         // It went on in the meantime.
         timers.tighten(slot, to: connections[slot].deadline)
       } else {
-        settle(slot, connections[slot].timedOut(desk: &desk))
+        settle(slot, connections[slot].timedOut(context: &context))
       }
     }
   }
@@ -169,7 +171,7 @@ struct Worker: ~Copyable {
   // MARK: Accepting
 
   private mutating func accept(secure: Bool) {
-    for _ in 0..<desk.limits.acceptsPerTurn {
+    for _ in 0..<context.limits.acceptsPerTurn {
       switch listeners.accept(secure: secure) {
       case .connection(let socket): admit(socket, secure ? listeners.context : nil)
       case .lost: continue
@@ -180,22 +182,22 @@ struct Worker: ~Copyable {
     }
   }
 
-  private mutating func admit(_ socket: consuming Socket, _ context: ServerContext?) {
+  private mutating func admit(_ socket: consuming Socket, _ tls: ServerContext?) {
     guard !connections.isFull else {
-      desk.metrics.refusedAtLimit += 1
+      context.metrics.refusedAtLimit += 1
       return
     }
     let descriptor = socket.descriptor
     var session: Session?
-    if let context {
-      session = unsafe Session(context: context, descriptor: descriptor, outbox: desk.outbox)
+    if let tls {
+      session = unsafe Session(context: tls, descriptor: descriptor, outbox: context.outbox)
       guard session != nil else {
-        desk.metrics.refusedAtLimit += 1
+        context.metrics.refusedAtLimit += 1
         return
       }
     }
-    let token = connections.insert(Connection(socket: socket, session: session, desk: desk))
-    desk.metrics.connections += 1
+    let token = connections.insert(Connection(socket: socket, session: session, context: context))
+    context.metrics.connections += 1
     // Its first bytes are there already, as a rule: a connection for one request is over after this, and never registered.
     giveTurn(token.slot, .readable)
     guard connections.isCurrent(token) else { return }
@@ -204,7 +206,7 @@ struct Worker: ~Copyable {
       try poller.add(
         descriptor, token: token, for: [.readable, .writable, .peerEnded, .edgeTriggered])
     } catch {
-      desk.metrics.refusedAtLimit += 1
+      context.metrics.refusedAtLimit += 1
       settle(token.slot, .close)
     }
   }
@@ -219,7 +221,7 @@ struct Worker: ~Copyable {
     Glibc.close(reserve)
     let isRefused = listeners.acceptAndClose(secure: secure)
     reserve = Self.openReserve()
-    if isRefused { desk.metrics.refusedWithoutDescriptor += 1 }
+    if isRefused { context.metrics.refusedWithoutDescriptor += 1 }
     return isRefused
   }
 
@@ -232,12 +234,12 @@ struct Worker: ~Copyable {
   private mutating func obeyControl() {
     control.waker.acknowledge()
     guard control.isStopping, drainEnd == nil else { return }
-    drainEnd = desk.milliseconds + desk.limits.drainMilliseconds
-    desk.isDraining = true
+    drainEnd = context.clock.milliseconds + context.limits.drainMilliseconds
+    context.isDraining = true
     // Closing the sockets takes them out of the poller.
     listeners = Listeners()
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
-      settle(slot, connections[slot].stop(desk: &desk))
+      settle(slot, connections[slot].stop(context: &context))
     }
   }
 }

@@ -1,0 +1,62 @@
+import Glibc
+import Reactor
+import TLS
+import Worker
+
+/// Binds the listeners, a set for each worker, all to the same ports.
+struct Binding {
+  private static let backlog: Int32 = 4096
+
+  private let context: ServerContext?
+  private let isShared: Bool
+  private var plain: SocketAddress?
+  private var secure: SocketAddress?
+  private(set) var plainURL: String?
+  private(set) var secureURL: String?
+
+  init(_ configuration: Configuration, context: ServerContext?) throws(AddressError) {
+    self.context = context
+    isShared = configuration.workers > 1
+    if let port = configuration.port { plain = try SocketAddress(host: configuration.host, port: port) }
+    if let port = configuration.secure?.port {
+      secure = try SocketAddress(host: configuration.host, port: port)
+    }
+  }
+
+  /// The next worker's listeners. The first ones decide the real port where port 0 was asked for.
+  mutating func listeners() throws(StartError) -> Listeners {
+    var listeners = Listeners()
+    if let address = plain {
+      let listener = Listener(socket: try bind(address, isFirst: plainURL == nil), context: nil)
+      plain = listener.socket.address
+      plainURL = listener.url
+      listeners.plain = consume listener
+    }
+    if let address = secure {
+      let listener = Listener(socket: try bind(address, isFirst: secureURL == nil), context: context)
+      secure = listener.socket.address
+      secureURL = listener.url
+      listeners.secure = consume listener
+    }
+    return listeners
+  }
+
+  private func bind(_ address: SocketAddress, isFirst: Bool) throws(StartError) -> ListeningSocket {
+    do throws(Errno) {
+      if isFirst && isShared && address.port != 0 {
+        // A shared port (SO_REUSEPORT) would also be shared with another sluice: have it alone for a moment.
+        _ = try ListeningSocket(address: address, shared: false, backlog: 1)
+      }
+      return try ListeningSocket(address: address, shared: isShared, backlog: Self.backlog)
+    } catch {
+      let advice =
+        switch error.rawValue {
+        case EADDRINUSE: ": another program listens there; choose another port"
+        case EACCES: ": ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        case EADDRNOTAVAIL: ": this machine does not have that address"
+        default: ""
+        }
+      throw StartError("cannot listen on \(address.urlHost):\(address.port): \(error)\(advice)")
+    }
+  }
+}

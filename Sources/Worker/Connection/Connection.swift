@@ -1,0 +1,343 @@
+import Files
+import HTTP
+import Reactor
+import TLS
+
+/// One client's connection: a state machine that a worker drives. Holds no buffer while it waits for a request.
+struct Connection: ~Copyable {
+  /// What the connection is about.
+  enum Phase {
+    /// The TLS handshake.
+    case handshaking
+    /// Waiting for a request, or for the rest of its head.
+    case receiving
+    /// Passing over a request's content.
+    case discarding
+    /// Sending what the socket would not take at once.
+    case sending
+    /// Everything was sent but the end: close_notify, and the FIN.
+    case closing
+    /// Both are on their way: waiting for the client to close. A close with unread bytes would be a reset,
+    /// which can destroy what the client has not read yet.
+    case lingering
+  }
+
+  /// What the worker shall do when a turn is over.
+  enum TurnOutcome {
+    /// Wait for events, or for the deadline.
+    case wait
+    /// Give it another turn soon: it has more to do, but others have a right too.
+    case again
+    /// Remove it.
+    case close
+  }
+
+  /// What follows a step within a turn.
+  enum Step {
+    case onward
+    case stop(TurnOutcome)
+  }
+
+  var transport: Transport
+  var phase: Phase
+  /// When the client's time is up, in ticks of the worker's wheel.
+  var deadline: UInt32
+  /// OpenSSL keeps the session's buffers since this turn: the worker has not listed the connection for it yet.
+  var keepsNewBuffers = false
+  /// When something was read from the session last, in ticks.
+  private var lastRead: UInt32 = 0
+
+  /// Something may have arrived that was not received yet.
+  var mayReceive = false
+  /// The peer has sent its FIN, so that even a short receive does not mean that the socket is drained.
+  var peerEnded = false
+  /// What was received but not used: the start of a head, or requests that wait for the response before.
+  private var unread = OwnedBytes()
+  /// A request's head has begun to arrive.
+  var headHasBegun = true
+  /// The request whose content is passed over.
+  var discard: Discard?
+  /// The client wants no further request on this connection.
+  var clientCloses = false
+
+  /// What is being sent.
+  var outgoing = Outgoing()
+  /// The connection lasts when that has left.
+  var keepsAlive = true
+  /// The socket was full at the end of the last turn.
+  var isWaitingForRoom = false
+
+  init(socket: consuming Socket, session: consuming Session?, context: borrowing WorkerContext) {
+    transport = Transport(socket: socket, session: session)
+    let isSecure = transport.isSecure
+    phase = isSecure ? .handshaking : .receiving
+    deadline = context.deadline(
+      in: isSecure ? context.limits.handshakeMilliseconds : context.limits.headMilliseconds)
+  }
+
+  // MARK: What the worker calls
+
+  /// Does what can be done now.
+  @inline(__always)
+  mutating func turn(_ readiness: Readiness, context: inout WorkerContext) -> TurnOutcome {
+    if !readiness.isDisjoint(with: [.readable, .peerEnded, .failed]) { mayReceive = true }
+    if !readiness.isDisjoint(with: [.peerEnded, .failed]) { peerEnded = true }
+    context.beginTurn()
+    if !unread.isEmpty { context.restore(unread.take(), isIncompleteHead: headHasBegun) }
+    // Nearly always: a request comes, its response goes out whole, and nothing is left to do.
+    let step = phase == .receiving ? receiveRequests(&context) : .onward
+    if case .stop(.wait) = step, context.receivedCount == 0, context.outboxIsEmpty { return .wait }
+    return conclude(step, &context)
+  }
+
+  /// The deadline has passed.
+  mutating func timedOut(context: inout WorkerContext) -> TurnOutcome {
+    context.beginTurn()
+    switch phase {
+    case .handshaking:
+      context.metrics.handshakesFailed += 1
+      return .close
+    case .receiving:
+      if !unread.isEmpty {
+        context.metrics.timeouts += 1
+        unread = OwnedBytes()
+        return conclude(reject(.requestTimeout, &context), &context)
+      }
+      phase = .closing
+      return proceed(&context)
+    case .discarding:
+      context.metrics.timeouts += 1
+      return conclude(reject(.requestTimeout, &context), &context)
+    case .sending:
+      context.metrics.timeouts += 1
+      return abort(&context)
+    case .closing, .lingering:
+      return .close
+    }
+  }
+
+  /// The server stops: finish what is being sent, and nothing else.
+  mutating func stop(context: inout WorkerContext) -> TurnOutcome {
+    context.beginTurn()
+    switch phase {
+    case .handshaking: return .close
+    case .receiving, .discarding:
+      unread = OwnedBytes()
+      phase = .closing
+      return proceed(&context)
+    case .sending, .closing, .lingering:
+      keepsAlive = false
+      return .wait
+    }
+  }
+
+  /// Frees the session's buffers if it has not been used since the tick before. False if it keeps them.
+  mutating func releaseIdleBuffers(context: borrowing WorkerContext) -> Bool {
+    guard context.tick &- lastRead > 1 else { return false }
+    transport.setKeepsBuffers(false)
+    return true
+  }
+
+  /// Gives back what is not the connection's own, before it is removed.
+  mutating func release(to context: inout WorkerContext) {
+    if let file = outgoing.takeFile() { context.responder.files.release(file) }
+  }
+
+  // MARK: Steps
+
+  private mutating func proceed(_ context: inout WorkerContext) -> TurnOutcome {
+    conclude(.onward, &context)
+  }
+
+  @inline(never)
+  private mutating func conclude(_ first: Step, _ context: inout WorkerContext) -> TurnOutcome {
+    var step = first
+    while true {
+      switch step {
+      case .stop(.close):
+        // An alert, perhaps. If it can't leave, nothing is lost.
+        if !context.outboxIsEmpty { _ = transport.flushOutbox(&outgoing, &context) }
+        return .close
+      case .stop(let outcome):
+        if !context.outboxIsEmpty, !sendRemains(&context) {
+          step = broken(&context)
+          continue
+        }
+        if context.receivedCount > 0 { unread = unsafe OwnedBytes(copying: context.received) }
+        return outcome
+      case .onward:
+        switch phase {
+        case .handshaking: step = handshake(&context)
+        case .receiving: step = receiveRequests(&context)
+        case .discarding: step = discardContent(&context)
+        case .sending: step = sendRest(&context)
+        case .closing: step = close(&context)
+        case .lingering: step = linger(&context)
+        }
+      }
+    }
+  }
+
+  private mutating func handshake(_ context: inout WorkerContext) -> Step {
+    switch transport.handshake() {
+    case .wouldBlock: return .stop(.wait)
+    case .failed:
+      context.metrics.handshakesFailed += 1
+      return .stop(.close)
+    case .plaintextHTTP:
+      context.metrics.handshakesFailed += 1
+      return reject(.badRequest, &context)
+    case .done: break
+    }
+    if transport.encryption == .kernel {
+      context.metrics.kernelTLS += 1
+    } else {
+      context.metrics.userTLS += 1
+      if context.requiresKernelTLS {
+        context.metrics.kernelTLSRefused += 1
+        phase = .closing
+        return .onward
+      }
+    }
+    phase = .receiving
+    deadline = context.deadline(in: context.limits.headMilliseconds)
+    // A request may have come together with the client's last flight.
+    mayReceive = peerEnded || transport.mayHaveMore
+    if !mayReceive { transport.issueTicket() }
+    return .onward
+  }
+
+  /// Receives requests and answers them, one after the other, for as long as the answers go out whole.
+  private mutating func receiveRequests(_ context: inout WorkerContext) -> Step {
+    var request = RequestHead()
+    while true {
+      while context.receivedCount > context.parsedCount {
+        if context.turnIsUsedUp {
+          headHasBegun = false
+          return .stop(.again)
+        }
+        switch unsafe RequestParser.parse(context.received.span, limits: context.limits.head, into: &request)
+        {
+        case .complete:
+          let step = answer(&request, &context)
+          guard case .receiving = phase, case .onward = step else { return step }
+        case .rejected(let status):
+          context.metrics.malformed += 1
+          return reject(status, &context)
+        case .incomplete: noteIncompleteHead(&context)
+        }
+      }
+      guard mayReceive else { return .stop(.wait) }
+      switch receive(&context) {
+      case .bytes: break
+      case .wouldBlock: return .stop(.wait)
+      case .interrupted: return .stop(.again)
+      case .ended: return peerHasEnded(&context)
+      case .keyUpdate: return keyUpdateHasCome(&context)
+      case .failed: return broken(&context)
+      }
+    }
+  }
+
+  private mutating func noteIncompleteHead(_ context: inout WorkerContext) {
+    context.parsedCount = context.receivedCount
+    if !headHasBegun {
+      headHasBegun = true
+      deadline = context.deadline(in: context.limits.headMilliseconds)
+    }
+  }
+
+  /// `inout` though it is only read: else the compiler (6.3) copies the head, which costs ten instructions.
+  @inline(__always)
+  private mutating func answer(_ request: inout RequestHead, _ context: inout WorkerContext) -> Step {
+    let received = unsafe context.received
+    if request.isOrdinary,
+      let file = unsafe context.responder.knownFile(request, received.span, now: context.clock)
+    {
+      context.responder.renewHead(of: file, now: context.clock)
+      noteAnswer(to: request, keepsAlive: true, used: request.count, &context)
+      // In one piece, as most are: to make a response of it would cost 16 instructions.
+      return unsafe file.file.isInMemory
+        ? transmit(file.file.headAndContent, &context) : transmit(Response(wholeOf: file), &context)
+    }
+    if request.hasContent { return discard(contentOf: request, &context) }
+    return unsafe answer(request, received.span, used: request.count, &context)
+  }
+
+  /// Any request, known file or not. `bytes` are what the head was parsed from; `used` of the input belong to it.
+  @inline(never)
+  mutating func answer(
+    _ request: RequestHead, _ bytes: Span<UInt8>, used: Int, _ context: inout WorkerContext
+  ) -> Step {
+    let response = context.responder.respond(to: request, bytes, clock: &context.clock)
+    noteAnswer(to: request, keepsAlive: response.keepsAlive, used: used, &context)
+    return transmit(response, &context)
+  }
+
+  @inline(__always)
+  private mutating func noteAnswer(
+    to request: RequestHead, keepsAlive: Bool, used: Int, _ context: inout WorkerContext
+  ) {
+    context.metrics.requests &+= 1
+    context.requestsLeft &-= 1
+    clientCloses = !request.keepsAlive
+    self.keepsAlive = keepsAlive && !context.isDraining
+    headHasBegun = false
+    context.useInput(used)
+  }
+
+  /// Refuses what is no request, or none that we take: where the next one begins is not known.
+  mutating func reject(_ status: Status, _ context: inout WorkerContext) -> Step {
+    unsafe reject(status, head: context.received, &context)
+  }
+
+  /// `head` are the bytes of the head, as far as there are any.
+  mutating func reject(_ status: Status, head: UnsafeRawBufferPointer, _ context: inout WorkerContext) -> Step
+  {
+    // RFC 9110 §9.3.2: no content in answer to HEAD, whatever the answer.
+    let isHead = unsafe head.starts(with: "HEAD ".utf8)
+    context.dropInput()
+    keepsAlive = false
+    clientCloses = false
+    return transmit(context.responder.rejection(status, toHead: isHead, now: context.clock), &context)
+  }
+
+  // MARK: Receiving
+
+  /// Receives behind what is there already.
+  mutating func receive(_ context: inout WorkerContext) -> Session.ReadProgress {
+    let room = unsafe context.room()
+    if transport.isSecure { return unsafe receiveSecure(into: room, &context) }
+    switch unsafe transport.socket.receive(into: room) {
+    case .bytes(let count):
+      // A short receive has emptied the socket: epoll(7) tells when there is more.
+      mayReceive = peerEnded || count == room.count
+      context.noteReceived(count)
+      return .bytes(count)
+    case .wouldBlock:
+      mayReceive = false
+      return .wouldBlock
+    case .ended: return .ended
+    case .failed: return .failed
+    }
+  }
+
+  private mutating func receiveSecure(
+    into room: UnsafeMutableRawBufferPointer, _ context: inout WorkerContext
+  ) -> Session.ReadProgress {
+    let progress = unsafe transport.receiveSecure(into: room)
+    switch progress {
+    case .bytes(let count):
+      mayReceive = peerEnded || transport.mayHaveMore
+      context.noteReceived(count)
+      if lastRead == context.tick, !transport.keepsBuffers {
+        transport.setKeepsBuffers(true)
+        keepsNewBuffers = true
+      }
+      lastRead = context.tick
+    case .wouldBlock: mayReceive = false
+    case .interrupted, .ended, .keyUpdate, .failed: break
+    }
+    return progress
+  }
+}

@@ -1,0 +1,57 @@
+import Files
+
+/// What a connection has to send and has not sent yet: bytes in memory, then a part of an open file. An idle connection
+/// has none.
+struct Outgoing: ~Copyable {
+  /// What the socket would not take.
+  private(set) var bytes = OwnedBytes()
+  /// The file that follows, retained, and what is left of its part.
+  private(set) var file: FileReference?
+  private(set) var fileOffset: Int64 = 0
+  private(set) var fileRest: Int64 = 0
+
+  /// Nothing is left.
+  var isEmpty: Bool { bytes.isEmpty && file == nil }
+  /// More follows what is sent from memory.
+  var hasFile: Bool { file != nil }
+
+  // MARK: Bytes in memory
+
+  /// Keeps what a send has left of bytes and the content behind them, behind what waits already.
+  mutating func keep(
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, from count: Int
+  ) {
+    let earlier = self.bytes.take()
+    self.bytes = unsafe OwnedBytes(
+      copying: earlier.bytes,
+      UnsafeRawBufferPointer(rebasing: bytes.dropFirst(count)),
+      UnsafeRawBufferPointer(rebasing: content.dropFirst(max(0, count - bytes.count))))
+  }
+
+  /// So many of the bytes have left.
+  mutating func removeBytes(_ count: Int) {
+    bytes.removeFirst(count)
+    if bytes.isEmpty { bytes = OwnedBytes() }
+  }
+
+  // MARK: The part of a file
+
+  /// `count` bytes of a file that the caller has retained, from `offset` on.
+  mutating func setFile(_ file: FileReference, offset: Int64, count: Int64) {
+    self.file = file
+    fileOffset = offset
+    fileRest = count
+  }
+
+  /// So much of the file has left, or is on its way through OpenSSL.
+  mutating func advanceFile(_ count: Int) {
+    fileOffset += Int64(count)
+    fileRest -= Int64(count)
+  }
+
+  /// The file, for the caller to release; none is left here.
+  mutating func takeFile() -> FileReference? {
+    fileRest = 0
+    return file.take()
+  }
+}

@@ -1,0 +1,101 @@
+import Files
+import Reactor
+
+/// How a response is sent: what leaves at once, what waits for room, and what comes after.
+extension Connection {
+  /// Begins to send a response that is in one piece. Nearly always it leaves whole, in one system call.
+  @inline(__always)
+  mutating func transmit(_ response: UnsafeRawBufferPointer, _ context: inout WorkerContext) -> Step {
+    phase = .sending
+    guard transport.encryption != .user, outgoing.bytes.isEmpty else {
+      return unsafe sendBytes(response, &context)
+    }
+    let sent = unsafe transport.socket.send(response, more: false)
+    if case .bytes(let count) = sent, count == response.count {
+      context.noteSent(count)
+      return responseIsSent(&context)
+    }
+    let outcome = unsafe transport.keepRest(after: sent, response, .empty, &outgoing, &context)
+    return proceed(after: outcome, &context)
+  }
+
+  /// Begins to send any other. When this returns, nothing refers to the response's bytes any more.
+  @inline(never)
+  mutating func transmit(_ response: Response, _ context: inout WorkerContext) -> Step {
+    phase = .sending
+    if response.fileCount > 0, let file = response.file {
+      context.responder.files.retain(file)
+      outgoing.setFile(file, offset: response.fileOffset, count: response.fileCount)
+    }
+    let outcome = unsafe transport.send(
+      response.bytes, response.content, isLast: !keepsAlive, &outgoing, &context)
+    return proceed(after: outcome, &context)
+  }
+
+  /// Sends bytes that are a whole by themselves.
+  mutating func sendBytes(_ bytes: UnsafeRawBufferPointer, _ context: inout WorkerContext) -> Step {
+    let isLast = phase == .sending && !keepsAlive
+    let outcome = unsafe transport.send(bytes, .empty, isLast: isLast, &outgoing, &context)
+    return proceed(after: outcome, &context)
+  }
+
+  /// Goes on where the socket was full, or where others had their turn.
+  mutating func sendRest(_ context: inout WorkerContext) -> Step {
+    if !outgoing.bytes.isEmpty {
+      return proceed(after: transport.sendBytes(of: &outgoing, &context), &context)
+    }
+    guard outgoing.hasFile else { return responseIsSent(&context) }
+    if outgoing.fileRest == 0 {
+      if let file = outgoing.takeFile() { context.responder.files.release(file) }
+      return responseIsSent(&context)
+    }
+    if context.turnIsUsedUp {
+      pushBackDeadline(&context)
+      return .stop(.again)
+    }
+    return proceed(after: transport.sendFile(of: &outgoing, isLast: !keepsAlive, &context), &context)
+  }
+
+  /// Sends what OpenSSL has written by itself and no response took along: a session ticket, or an alert that reading has
+  /// made (RFC 8446 §4.6.1 and §6). False if that fails: the client would miss a record, and could decrypt none after it.
+  mutating func sendRemains(_ context: inout WorkerContext) -> Bool {
+    guard case .onward = transport.flushOutbox(&outgoing, &context) else { return false }
+    if !outgoing.isEmpty, phase == .receiving { phase = .sending }
+    return true
+  }
+
+  /// A response was sent to its end.
+  mutating func responseIsSent(_ context: inout WorkerContext) -> Step {
+    if !keepsAlive || context.isDraining {
+      phase = .closing
+      return .onward
+    }
+    phase = .receiving
+    isWaitingForRoom = false
+    deadline = context.deadline(in: context.limits.idleMilliseconds)
+    return .onward
+  }
+
+  /// What follows from how a transfer went.
+  mutating func proceed(after outcome: Transport.Outcome, _ context: inout WorkerContext) -> Step {
+    switch outcome {
+    case .onward: return .onward
+    case .full: return waitForRoom(&context)
+    case .truncated:
+      context.metrics.truncated += 1
+      return .stop(abort(&context))
+    case .broken: return broken(&context)
+    }
+  }
+
+  /// The socket is full. The client's time begins anew if it has taken anything.
+  private mutating func waitForRoom(_ context: inout WorkerContext) -> Step {
+    if context.hasSent || !isWaitingForRoom { pushBackDeadline(&context) }
+    isWaitingForRoom = true
+    return .stop(.wait)
+  }
+
+  mutating func pushBackDeadline(_ context: inout WorkerContext) {
+    deadline = context.deadline(in: context.limits.sendMilliseconds)
+  }
+}

@@ -1,0 +1,260 @@
+import Files
+import Glibc
+import Reactor
+import TLS
+
+/// A connection's way in and out: the socket, the TLS session where there is one, and who encrypts what is sent.
+///
+/// - Nobody, or the kernel: `send` and `sendfile` on the socket. Where the kernel has the keys, it encrypts what they
+///   carry, and a file's bytes never enter this process.
+/// - OpenSSL: bytes are read and encrypted here, into the worker's outbox, and the records leave by `send`.
+struct Transport: ~Copyable {
+  /// Who encrypts what is sent; decided once, by the handshake.
+  enum Encryption {
+    /// Nobody.
+    case none
+    /// The kernel.
+    case kernel
+    /// OpenSSL, in this process.
+    case user
+  }
+
+  /// How sending went.
+  enum Outcome {
+    /// All has left, or is kept: nothing stands in the way of what comes next.
+    case onward
+    /// The socket takes no more now.
+    case full
+    /// The file is shorter than it was, or can't be read.
+    case truncated
+    /// Nothing can be sent any more.
+    case broken
+  }
+
+  let socket: Socket
+  /// nil on a plaintext listener.
+  private let session: Session?
+  private(set) var encryption: Encryption
+  /// close_notify has left, or waits in the outbox.
+  private(set) var hasSentCloseNotify = false
+  /// OpenSSL keeps the session's buffers: not for connections that wait, but for those that are busy.
+  private(set) var keepsBuffers = false
+
+  init(socket: consuming Socket, session: consuming Session?) {
+    // Until the handshake says otherwise, nothing can be left to the kernel.
+    encryption = session == nil ? .none : .user
+    self.socket = socket
+    self.session = session
+  }
+
+  var isSecure: Bool { encryption != .none }
+
+  // MARK: The session
+
+  /// Goes on with the handshake; when it is done, `encryption` is final.
+  mutating func handshake() -> Session.HandshakeProgress {
+    let (progress, isInKernel) =
+      switch session {
+      case .some(let session): (session.handshake(), session.transmitsInKernel)
+      case .none: (.failed, false)
+      }
+    switch progress {
+    case .done: encryption = isInKernel ? .kernel : .user
+    case .plaintextHTTP: encryption = .none
+    case .wouldBlock, .failed: break
+    }
+    return progress
+  }
+
+  /// Makes the session ticket, if it has not gone with a response.
+  func issueTicket() {
+    switch session {
+    case .some(let session): session.issueTicket()
+    case .none: break
+    }
+  }
+
+  /// The session holds something that was received, or the socket may.
+  var mayHaveMore: Bool {
+    switch session {
+    case .some(let session): session.mayHaveMore
+    case .none: false
+    }
+  }
+
+  /// Lets OpenSSL keep its buffers from one record to the next, for a connection that is busy, or frees them.
+  mutating func setKeepsBuffers(_ keeps: Bool) {
+    keepsBuffers = keeps
+    switch session {
+    case .some(let session): keeps ? session.keepBuffers() : session.releaseBuffers()
+    case .none: break
+    }
+  }
+
+  /// Sends close_notify, or puts it into the outbox, unless that was done.
+  mutating func sendCloseNotify() -> Session.CloseProgress {
+    guard isSecure, !hasSentCloseNotify else { return .done }
+    let progress: Session.CloseProgress =
+      switch session {
+      case .some(let session): session.sendCloseNotify()
+      case .none: .failed
+      }
+    hasSentCloseNotify = progress == .done
+    return progress
+  }
+
+  // MARK: Receiving
+
+  /// Receives plaintext through the session.
+  func receiveSecure(into room: UnsafeMutableRawBufferPointer) -> Session.ReadProgress {
+    switch session {
+    case .some(let session): unsafe session.read(into: room)
+    case .none: .failed
+    }
+  }
+
+  // MARK: Sending
+
+  /// Begins to send: bytes, the content behind them, and the file that `outgoing` holds already. When this returns, nothing
+  /// refers to the bytes any more. `isLast`: nothing follows on this connection.
+  mutating func send(
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, isLast: Bool,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    if encryption == .user {
+      return unsafe sendEncrypted(bytes, content, isLast: isLast, &outgoing, &context)
+    }
+    return unsafe sendAsItIs(bytes, content, &outgoing, &context)
+  }
+
+  /// Sends bytes to the socket as they are, and keeps what it does not take.
+  private func sendAsItIs(
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    guard outgoing.bytes.isEmpty else {
+      // Something is before it in the queue.
+      unsafe outgoing.keep(bytes, content, from: 0)
+      return .onward
+    }
+    let sent =
+      unsafe content.isEmpty ? socket.send(bytes, more: outgoing.hasFile) : socket.send(bytes, content)
+    return unsafe keepRest(after: sent, bytes, content, &outgoing, &context)
+  }
+
+  /// Keeps what a send has left of the bytes, if anything.
+  @inline(never)
+  func keepRest(
+    after sent: Transfer, _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    switch sent {
+    case .bytes(let count):
+      context.noteSent(count)
+      if count < bytes.count + content.count { unsafe outgoing.keep(bytes, content, from: count) }
+      return .onward
+    case .wouldBlock, .ended:
+      unsafe outgoing.keep(bytes, content, from: 0)
+      return .onward
+    case .failed: return .broken
+    }
+  }
+
+  /// Sends the front of what waits in memory.
+  func sendBytes(of outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
+    switch unsafe socket.send(outgoing.bytes.bytes, more: outgoing.hasFile) {
+    case .bytes(let count):
+      context.noteSent(count)
+      outgoing.removeBytes(count)
+      return .onward
+    case .wouldBlock, .ended: return .full
+    case .failed: return .broken
+    }
+  }
+
+  /// Sends the front of the file that is left, nothing being before it.
+  mutating func sendFile(
+    of outgoing: inout Outgoing, isLast: Bool, _ context: inout WorkerContext
+  ) -> Outcome {
+    guard let file = outgoing.file else { return .onward }
+    if encryption == .user {
+      return sendEncryptedFile(file, behind: 0, isLast: isLast, &outgoing, &context)
+    }
+    // Never more than is left of the file: kernels before 6.5 keep a TLS record open otherwise.
+    let count = Int(min(outgoing.fileRest, Int64(context.bytesLeft)))
+    switch socket.sendFile(file.file.descriptor, offset: outgoing.fileOffset, count: count) {
+    case .bytes(let count):
+      context.noteSent(count)
+      outgoing.advanceFile(count)
+      return .onward
+    case .wouldBlock: return .full
+    case .ended: return .truncated
+    case .failed(let error):
+      // The socket's errors; all others are the file's.
+      let isBroken = error.rawValue == EPIPE || error.rawValue == ECONNRESET || error.rawValue == ETIMEDOUT
+      return isBroken ? .broken : .truncated
+    }
+  }
+
+  // MARK: User TLS
+
+  /// One record where it all fits: head and content are encrypted together.
+  private mutating func sendEncrypted(
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, isLast: Bool,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    if unsafe content.isEmpty && !outgoing.hasFile {
+      return unsafe encrypt(bytes, isLast: isLast, &outgoing, &context)
+    }
+    let staged = unsafe UnsafeMutableRawBufferPointer(
+      rebasing: context.staging[..<(bytes.count + content.count)])
+    unsafe staged.copyMemory(from: bytes)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: staged[bytes.count...]).copyMemory(from: content)
+    if let file = outgoing.file {
+      return sendEncryptedFile(file, behind: staged.count, isLast: isLast, &outgoing, &context)
+    }
+    return unsafe encrypt(UnsafeRawBufferPointer(staged), isLast: isLast, &outgoing, &context)
+  }
+
+  /// Reads the next part of the file behind what is staged, encrypts it, sends it.
+  private mutating func sendEncryptedFile(
+    _ file: FileReference, behind staged: Int, isLast: Bool,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    let wanted = Int(min(outgoing.fileRest, Int64(context.limits.encryptedPerSend)))
+    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: context.staging[staged..<staged + wanted])
+    let read = unsafe pread(file.file.descriptor, room.baseAddress, room.count, off_t(outgoing.fileOffset))
+    guard read > 0 else { return .truncated }
+    outgoing.advanceFile(read)
+    let plaintext = unsafe UnsafeRawBufferPointer(rebasing: context.staging[..<(staged + read)])
+    return unsafe encrypt(plaintext, isLast: isLast && outgoing.fileRest == 0, &outgoing, &context)
+  }
+
+  private mutating func encrypt(
+    _ plaintext: UnsafeRawBufferPointer, isLast: Bool,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    let isEncrypted =
+      switch session {
+      case .some(let session): unsafe session.encrypt(plaintext)
+      case .none: false
+      }
+    guard isEncrypted else { return .broken }
+    // close_notify leaves with the end of the last response, which saves a system call and a segment.
+    if isLast { _ = sendCloseNotify() }
+    return flushOutbox(&outgoing, &context)
+  }
+
+  /// Sends what OpenSSL has written, and keeps what the socket does not take.
+  func flushOutbox(_ outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
+    if context.outboxIsEmpty { return .onward }
+    defer { context.clearOutbox() }
+    // As it is: nothing of a file belongs into the last segment.
+    guard outgoing.bytes.isEmpty else {
+      unsafe outgoing.keep(context.outbox.pointee.bytes, .empty, from: 0)
+      return .onward
+    }
+    let records = unsafe context.outbox.pointee.bytes
+    return unsafe keepRest(after: socket.send(records, more: false), records, .empty, &outgoing, &context)
+  }
+}

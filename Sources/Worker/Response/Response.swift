@@ -1,0 +1,28 @@
+import Files
+import HTTP
+
+/// What is to be sent in answer to a request. The bytes are the responder's or a cached file's: good until
+/// the next request is looked at.
+@safe
+struct Response {
+  /// The head, perhaps with the content behind it.
+  var bytes: UnsafeRawBufferPointer
+  /// Content in memory, to be sent with `bytes`.
+  var content = unsafe UnsafeRawBufferPointer.empty
+  /// Content in an open file, to be sent after `bytes`.
+  var file: FileReference?
+  var fileOffset: Int64 = 0
+  var fileCount: Int64 = 0
+  var keepsAlive = true
+}
+
+extension Response {
+  /// A whole file, with its ready head.
+  init(wholeOf file: FileReference) {
+    if file.file.isInMemory {
+      unsafe self.init(bytes: file.file.headAndContent)
+    } else {
+      unsafe self.init(bytes: UnsafeRawBufferPointer(file.file.head), file: file, fileCount: file.file.size)
+    }
+  }
+}

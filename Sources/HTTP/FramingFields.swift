@@ -14,6 +14,8 @@ struct FramingFields {
     switch name.count {
     case 5 where bytes.equalsIgnoringCase(name, "range"): traits.insert(.ranged)
     case 6 where bytes.equalsIgnoringCase(name, "expect"):
+      // A list, which may be empty: then nothing is expected.
+      if value.isEmpty { break }
       traits.insert(
         bytes.equalsIgnoringCase(value, "100-continue") ? .expectsContinue : .expectationFails)
     case 8 where bytes.equalsIgnoringCase(name, "if-match"): traits.insert(.conditional)

@@ -246,7 +246,11 @@ extension ByteView {
     arguments: [
       ("1.1", "", false, false), ("1.1", "Expect: 100-continue\r\n", true, false),
       ("1.1", "EXPECT:100-Continue\r\n", true, false), ("1.0", "Expect: 100-continue\r\n", false, false),
-      ("1.1", "Expect: 200-ok\r\n", false, true), ("1.1", "Expect:\r\n", false, true),
+      ("1.1", "Expect: 200-ok\r\n", false, true),
+      // An empty one expects nothing.
+      ("1.1", "Expect:\r\n", false, false), ("1.1", "Expect: \t \r\n", false, false),
+      ("1.0", "Expect:\r\n", false, false), ("1.1", "Expect:\r\nExpect: 100-continue\r\n", true, false),
+      ("1.1", "Expect:\r\nExpect: a\r\n", false, true),
       ("1.1", "Expect: 100-continue, a\r\n", false, true), ("1.0", "Expect: a\r\n", false, true),
       ("1.1", "Expect: 100-continue\r\nExpect: a\r\n", true, true),
     ] as [(String, Wire, Bool, Bool)])

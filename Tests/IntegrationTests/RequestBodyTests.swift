@@ -142,6 +142,17 @@ import Testing
     #expect(try connection.rest().end == .closed)
   }
 
+  @Test func emptyExpectationIsNone() throws {
+    let connection = try sluice.connect()
+    try connection.get("/1.bin", "Expect:\r\n")
+    #expect(try connection.response().status == 200)
+    // Nobody waits for an invitation, so none comes.
+    try connection.get("/1.bin", "Content-Length: 5\r\nExpect: \r\n")
+    #expect(connection.isSilent(seconds: 0.2))
+    try connection.send("hello")
+    #expect(try connection.response().body == Pattern.bytes(1))
+  }
+
   @Test func otherExpectationsFail() throws {
     let connection = try sluice.connect()
     try connection.get("/1.bin", "Expect: the-unexpected\r\n")

@@ -81,13 +81,20 @@ public struct BodyDrain: Sendable {
     return Int(count)
   }
 
-  /// What comes next. Names follow the grammar: `5;name=value CR LF hello CR LF 0 CR LF trailer: x CR LF CR LF`.
+  /// What comes next. Names follow the grammar: `5;name=value;name="value" CR LF hello CR LF 0 CR LF trailer: x CR LF CR LF`.
   private enum Phase {
     case body
     case sizeStart
     case size
-    case spaceAfterSize
-    case chunkExtension
+    case spaceBeforeSemicolon
+    case nameStart
+    case name
+    case spaceAfterName
+    case valueStart
+    case value
+    case quoted
+    case quotedPair
+    case quoteEnd
     case sizeLF
     case chunk
     case chunkCR
@@ -110,14 +117,10 @@ public struct BodyDrain: Sendable {
       payload = 0
       return addSizeDigit(byte)
     case (.size, 0x0D): return .sizeLF
-    case (.size, UInt8(ascii: ";")): return .chunkExtension
-    // White space may stand before the semicolon, and nowhere else after the size (§7.1.1).
-    case (.size, 0x20), (.size, 0x09): return .spaceAfterSize
+    case (.size, UInt8(ascii: ";")): return .nameStart
+    // White space may stand around the semicolon and the equals sign, and not at the end of the line (§7.1.1).
+    case (.size, 0x20), (.size, 0x09): return .spaceBeforeSemicolon
     case (.size, _): return addSizeDigit(byte)
-    case (.spaceAfterSize, UInt8(ascii: ";")): return .chunkExtension
-    case (.spaceAfterSize, _): return byte.isLineSpace ? .spaceAfterSize : .malformed
-    case (.chunkExtension, 0x0D): return .sizeLF
-    case (.chunkExtension, _): return Self.isText(byte) ? .chunkExtension : .malformed
     case (.sizeLF, 0x0A): return phaseAfterSize()
 
     case (.chunkCR, 0x0D): return .chunkLF
@@ -131,7 +134,41 @@ public struct BodyDrain: Sendable {
     case (.trailerValue, _): return Self.isText(byte) ? .trailerValue : .malformed
     case (.trailerLF, 0x0A): return startLine(.trailerStart)
     case (.lastLF, 0x0A): return .finished
+    default: return phaseInExtension(byte)
+    }
+  }
+
+  /// Extensions mean nothing here, but one that is not what the grammar says (RFC 9112 §7.1.1) may end elsewhere in
+  /// someone else's eyes.
+  private func phaseInExtension(_ byte: UInt8) -> Phase {
+    switch (phase, byte) {
+    case (.spaceBeforeSemicolon, UInt8(ascii: ";")): return .nameStart
+    case (.spaceBeforeSemicolon, _): return byte.isLineSpace ? .spaceBeforeSemicolon : .malformed
+
+    case (.nameStart, _): return byte.isLineSpace ? .nameStart : Self.isToken(byte) ? .name : .malformed
+    case (.name, UInt8(ascii: "=")), (.spaceAfterName, UInt8(ascii: "=")): return .valueStart
+    case (.name, 0x20), (.name, 0x09): return .spaceAfterName
+    case (.name, _): return Self.isToken(byte) ? .name : phaseAfterExtension(byte)
+    case (.spaceAfterName, UInt8(ascii: ";")): return .nameStart
+    case (.spaceAfterName, _): return byte.isLineSpace ? .spaceAfterName : .malformed
+
+    case (.valueStart, UInt8(ascii: "\"")): return .quoted
+    case (.valueStart, _): return byte.isLineSpace ? .valueStart : Self.isToken(byte) ? .value : .malformed
+    case (.value, _): return Self.isToken(byte) ? .value : phaseAfterExtension(byte)
+    case (.quoted, UInt8(ascii: "\"")): return .quoteEnd
+    case (.quoted, UInt8(ascii: "\\")): return .quotedPair
+    case (.quoted, _), (.quotedPair, _): return Self.isText(byte) ? .quoted : .malformed
+    case (.quoteEnd, _): return phaseAfterExtension(byte)
     default: return .malformed
+    }
+  }
+
+  private func phaseAfterExtension(_ byte: UInt8) -> Phase {
+    switch byte {
+    case UInt8(ascii: ";"): .nameStart
+    case 0x20, 0x09: .spaceBeforeSemicolon
+    case 0x0D: .sizeLF
+    default: .malformed
     }
   }
 
@@ -152,14 +189,14 @@ public struct BodyDrain: Sendable {
     return phase
   }
 
-  /// What a line may hold: anything but control characters. A bare LF in an extension is where others have seen a
-  /// line end and let a request slip through.
+  /// What quotes and trailers may hold: anything but control characters. A bare LF in an extension is where others have
+  /// seen a line end and let a request slip through.
   private static func isText(_ byte: UInt8) -> Bool {
     byte >= 0x20 && byte != 0x7F || byte == 0x09
   }
 
-  /// What a trailer's name is made of (tchar, RFC 9110 §5.6.2). The rest of it is skipped, but a line that isn't a
-  /// trailer at all may be the start of a request to someone else's eyes.
+  /// What the names of trailers and extensions are made of (tchar, RFC 9110 §5.6.2). A line that isn't a trailer at all
+  /// may be the start of a request to someone else's eyes.
   private static func isToken(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x00...0x20, 0x7F...0xFF: false

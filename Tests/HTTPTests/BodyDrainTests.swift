@@ -66,7 +66,6 @@ import Testing
       // Extensions.
       "5;a\r\nhello\r\n\(last)", "5;a=b;c=\"d e\"\r\nhello\r\n\(last)",
       "5 \t;\ta = b\r\nhello\r\n0;x\r\n\r\n",
-      "5;\r\nhello\r\n\(last)", "5;é\r\nhello\r\n\(last)",
       // Trailers.
       "0\r\nA: b\r\n\r\n", "0\r\nA:\r\nX-Check_Sum: 1:2 \t \r\n\r\n",
       "5\r\nhello\r\n0;x=y\r\nContent-Length: 7\r\n\r\n",
@@ -113,6 +112,46 @@ import Testing
     ] as [Wire])
   func brokenChunksAreRefused(body: Wire) {
     #expect(Self.chunked(body.text + "GET / HTTP/1.1\r\n\r\n") == .malformed)
+  }
+
+  /// RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+  @Test(
+    arguments: [
+      ("nameOnly", "2;a", true), ("value", "2;a=b", true), ("quotedValue", "2;a=\"b c\"", true),
+      ("emptyQuotes", "2;a=\"\"", true), ("several", "2;a;b=c;d=\"e\";f", true),
+      ("everyTokenCharacter", "2;!#$%&'*+-.^_`|~09AZaz=!#$%&'*+-.^_`|~09AZaz", true),
+      ("semicolonInQuotes", "2;a=\";\"", true), ("equalsInQuotes", "2;a=\"b=c\"", true),
+      ("tabInQuotes", "2;a=\"\t\"", true), ("beyondASCIIInQuotes", "2;a=\"é\"", true),
+      ("escapedQuote", "2;a=\"\\\"\"", true), ("escapedBackslash", "2;a=\"\\\\\"", true),
+      ("spaceBeforeSemicolon", "2 \t;a", true), ("spaceAfterSemicolon", "2; \ta", true),
+      ("spaceBeforeEquals", "2;a \t=b", true), ("spaceAfterEquals", "2;a= \tb", true),
+      ("spaceBeforeQuotes", "2;a = \"b\"", true),
+      ("spaceBetween", "2;a ;b=c ; d=\"e\" ;f", true),
+
+      ("noName", "2;", false), ("spaceForName", "2; ", false), ("tabForName", "2;\t", false),
+      ("noNameBeforeValue", "2;=x", false), ("noNameBeforeQuotes", "2;=\"x\"", false),
+      ("quotesForName", "2;\"a\"", false), ("twoSemicolons", "2;;a", false),
+      ("semicolonAtTheEnd", "2;a;", false), ("semicolonAfterValue", "2;a=b;", false),
+      ("semicolonAfterQuotes", "2;a=\"b\"; ", false), ("spaceInName", "2;a b", false),
+      ("noTokenForName", "2;a/b", false), ("beyondASCIIInName", "2;é", false),
+      ("noValue", "2;a=", false), ("spaceForValue", "2;a= ", false), ("noValueBeforeNext", "2;a=;b", false),
+      ("twoEquals", "2;a==b", false), ("twoValues", "2;a=b=c", false), ("spaceInValue", "2;a=b c", false),
+      ("noTokenForValue", "2;a=b/c", false), ("beyondASCIIInValue", "2;a=é", false),
+      ("quotesInsideValue", "2;a=b\"c\"", false), ("textAfterQuotes", "2;a=\"b\"c", false),
+      ("quotesAfterQuotes", "2;a=\"b\"\"c\"", false), ("equalsAfterQuotes", "2;a=\"b\"=c", false),
+      ("quotesThatDoNotEnd", "2;a=\"b", false), ("escapeThatDoesNotEnd", "2;a=\"b\\", false),
+      ("escapedEndOfQuotes", "2;a=\"b\\\"", false), ("singleQuoteCharacter", "2;a=\"", false),
+      ("spaceAfterLastName", "2;a ", false), ("spaceAfterLastValue", "2;a=b\t", false),
+      ("spaceAfterLastQuotes", "2;a=\"b\" ", false), ("deleteInQuotes", "2;a=\"\u{7F}\"", false),
+      ("lineFeedInQuotes", "2;a=\"\n\"", false), ("escapedLineFeed", "2;a=\"\\\n\"", false),
+    ] as [(String, Wire, Bool)])
+  func chunkExtensions(name: String, line: Wire, isValid: Bool) {
+    let (first, last) = ("\(line.text)\r\nhi\r\n0\r\n\r\n", "2\r\nhi\r\n0\(line.text.dropFirst())\r\n\r\n")
+    for body in [first, last] {
+      #expect(
+        Self.chunked(body + "GET / HTTP/1.1\r\n\r\n")
+          == (isValid ? .finished(consumed: body.utf8.count) : .malformed))
+    }
   }
 
   @Test func linesHaveALimit() {

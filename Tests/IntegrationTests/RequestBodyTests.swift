@@ -109,7 +109,8 @@ import Testing
       "5\r\nhello\n0\r\n\r\n",
       "FFFFFFFFFFFFFFFFFF\r\n", " 5\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
       "+5\r\nhello\r\n0\r\n\r\n",
-      "5;a\nb\r\nhello\r\n0\r\n\r\n", "0\r\nGET /1024.bin HTTP/1.1\r\n\r\n", "0\r\n: x\r\n\r\n",
+      "5;a\nb\r\nhello\r\n0\r\n\r\n", "5;\r\nhello\r\n0\r\n\r\n", "5;=x\r\nhello\r\n0\r\n\r\n",
+      "5;a=\"b\r\nhello\r\n0\r\n\r\n", "0\r\nGET /1024.bin HTTP/1.1\r\n\r\n", "0\r\n: x\r\n\r\n",
     ] {
       let answers = try responses(head + body + Self.smuggled + Self.next)
       #expect(answers.map(\.status) == [400], "\(body)")

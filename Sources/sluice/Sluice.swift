@@ -13,6 +13,7 @@ struct Sluice: ParsableCommand {
 
   /// Errors are one line that says what to do; exit code 64 for usage, 1 for all else.
   static func main() {
+    leaveCrashesToTheSystem()
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -28,6 +29,23 @@ struct Sluice: ParsableCommand {
       }
       Glibc.exit(code.rawValue)
     }
+  }
+}
+
+/// Takes its signals back from the Swift runtime, which is asked by SWIFT_BACKTRACE or a terminal to print registers and
+/// memory at a crash: a client's bytes, or a key. It installs its handler before `main`, for these signals, where there
+/// was none.
+private func leaveCrashesToTheSystem() {
+  func handler(of signal: Int32) -> Int {
+    var action = sigaction()
+    unsafe sigaction(signal, nil, &action)
+    return unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+  }
+  // Nobody else has a handler for SIGTRAP: what has another one (a sanitizer's), or is ignored, stays so.
+  let runtimes = handler(of: SIGTRAP)
+  for number in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP]
+  where handler(of: number) == runtimes {
+    signal(number, SIG_DFL)
   }
 }
 

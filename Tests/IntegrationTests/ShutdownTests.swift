@@ -84,4 +84,20 @@ import Testing
     #expect(try Curl.get(sluice.url("http") + "/hello.txt").text == "hello\n")
     #expect(try sluice.stop() == 0)
   }
+
+  /// What the Swift runtime would print holds registers and memory, of which some is a client's or a key.
+  @Test(arguments: [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGQUIT])
+  func crashPrintsNothing(number: Int32) throws {
+    let sluice = try SluiceProcess(
+      arguments: [site(), "--port", "0", "--workers", "1"],
+      environment: ["SWIFT_BACKTRACE": "enable=yes,color=no,interactive=no,timeout=20s"], listeners: 1)
+    let connection = try sluice.connect()
+    try connection.get("/hello.txt")
+    #expect(try connection.response().status == 200)
+    let before = sluice.process.errorOutput
+    sluice.signal(number)
+    #expect(try sluice.process.wait() == 128 + number)
+    #expect(sluice.process.errorOutput == before)
+    #expect(sluice.process.output.isEmpty)
+  }
 }

@@ -29,6 +29,7 @@ public final class ServerContext: Sendable {
     unsafe self.context = unsafe context
     self.usesKernelTLS = usesKernelTLS
     unsafe Self.setProtocol(of: context, usesKernelTLS: usesKernelTLS)
+    try unsafe Self.setGroups(of: context)
     try unsafe Credentials.load(into: context, certificateFile: certificateFile, keyFile: keyFile)
   }
 
@@ -66,6 +67,19 @@ public final class ServerContext: Sendable {
     unsafe SSL_CTX_set_num_tickets(context, usesKernelTLS ? 1 : 0)
     unsafe SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)
     unsafe SSL_CTX_set_msg_callback(context, noteKeyUpdate)
+  }
+  /// Groups for the key exchange that cost little: by default OpenSSL takes FFDHE of 8192 bits, too, and what a client
+  /// makes the server compute with one short ClientHello blocks a worker for a tenth of a second ("D(HE)at").
+  private static func setGroups(of context: OpaquePointer) throws(ContextError) {
+    defer { ERR_clear_error() }
+    for groups in [
+      // OpenSSL 3.5: who knows the post-quantum hybrid gets it, even if that takes a HelloRetryRequest (the slash).
+      "X25519MLKEM768/X25519:P-256:P-384",
+      "X25519:P-256:P-384",
+      // A FIPS provider may be without X25519.
+      "P-256:P-384",
+    ] where unsafe COpenSSL_SSL_CTX_set1_groups_list(context, groups) == 1 { return }
+    throw ContextError("OpenSSL has no group for the key exchange: \(lastOpenSSLError())")
   }
 }
 

@@ -77,6 +77,16 @@ import Testing
     #expect(said.contains("Cipher is (NONE)") && said.contains("alert handshake failure"))
   }
 
+  @Test func groups() throws {
+    for (group, key) in [("X25519", "X25519"), ("P-256", "ECDH, prime256v1"), ("P-384", "ECDH, secp384r1")] {
+      #expect(try handshake("-tls1_3", "-groups", group).contains("Temp Key: \(key), "))
+    }
+    for group in ["ffdhe2048", "ffdhe8192", "X448", "P-521"] {
+      let said = try handshake("-tls1_3", "-groups", group)
+      #expect(said.contains("Cipher is (NONE)") && said.contains("alert handshake failure"), "\(group)")
+    }
+  }
+
   @Test func applicationProtocol() throws {
     #expect(try handshake("-alpn", "http/1.1").contains("ALPN protocol: http/1.1"))
     #expect(try handshake("-alpn", "h2,http/1.1").contains("ALPN protocol: http/1.1"))

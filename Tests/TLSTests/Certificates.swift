@@ -18,6 +18,7 @@ final class Certificates: Sendable {
     // Curves and sizes as users have them; "other" is there to be mixed up with them.
     try Self.make(folder, "ecdsa", ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
     try Self.make(folder, "other", ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+    try Self.make(folder, "p521", ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"])
     try Self.make(folder, "rsa", ["-newkey", "rsa:2048"])
     try Self.make(folder, "ed25519", ["-newkey", "ed25519"])
     // Too short for the security level that OpenSSL keeps by default.

@@ -12,6 +12,8 @@ struct ClientOffer: Sendable {
   var cipherSuites: String?
   /// Of TLS 1.2 and before, in order of preference.
   var ciphers: String?
+  /// Groups for the key exchange, in order of preference.
+  var groups: String?
   /// ALPN: protocols in order of preference.
   var protocols: [String] = []
 }
@@ -37,6 +39,7 @@ final class Client {
     }
     if let suites = offer.cipherSuites { #expect(unsafe SSL_set_ciphersuites(ssl, suites) == 1) }
     if let ciphers = offer.ciphers { #expect(unsafe SSL_set_cipher_list(ssl, ciphers) == 1) }
+    if let groups = offer.groups { try unsafe Self.setGroups(ssl, groups) }
     let protocols = offer.protocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
     if !protocols.isEmpty {
       #expect(unsafe SSL_set_alpn_protos(ssl, protocols, UInt32(protocols.count)) == 0)
@@ -52,6 +55,23 @@ final class Client {
   deinit {
     unsafe SSL_free(ssl)
     unsafe SSL_CTX_free(context)
+  }
+
+  private static func setGroups(_ ssl: OpaquePointer, _ groups: String) throws {
+    // The macro SSL_set1_groups_list.
+    let status = unsafe groups.withCString {
+      unsafe SSL_ctrl(ssl, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: $0))
+    }
+    guard status == 1 else { throw SetUpError("SSL_set1_groups_list") }
+  }
+
+  /// Whether this libssl has a group.
+  static func knows(group: String) -> Bool {
+    guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { return false }
+    defer { unsafe SSL_CTX_free(context) }
+    guard let ssl = unsafe SSL_new(context) else { return false }
+    defer { unsafe SSL_free(ssl) }
+    return unsafe (try? setGroups(ssl, group)) != nil
   }
 
   /// What OpenSSL says of an operation.
@@ -96,6 +116,8 @@ final class Client {
 
   var version: String { unsafe String(cString: SSL_get_version(ssl)) }
   var cipher: String { unsafe String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))) }
+  /// The group of the key exchange, as OpenSSL numbers them.
+  var group: Int32 { unsafe Int32(SSL_ctrl(ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, nil)) }
   var wasResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
 
   /// ALPN: the protocol that was chosen, or nothing.

@@ -85,6 +85,50 @@ extension Session.ReadProgress: Equatable {
     #expect(pair.shakeHands() == (.failed, .failed))
   }
 
+  @Test(
+    arguments: [
+      ("X25519", NID_X25519), ("P-256", NID_X9_62_prime256v1), ("P-384", NID_secp384r1),
+      // The client has sent a share of what it likes best, and is asked for another one.
+      ("ffdhe8192:P-384", NID_secp384r1), ("P-521:X448:X25519", NID_X25519),
+    ] as [(String, Int32)])
+  func groupsThatCostLittle(offered: String, group: Int32) throws {
+    // RSA, because a TLS 1.2 client has to offer the group of the certificate's key, too.
+    for version in Self.versions {
+      let pair = try Pair(ClientOffer(version: version, groups: offered), certificate: "rsa")
+      #expect(pair.shakeHands() == (.done, .done))
+      #expect(pair.client.group == group)
+    }
+  }
+
+  /// One ClientHello for ffdhe8192 costs hundreds of times what one for X25519 does.
+  @Test(arguments: [
+    (TLS1_3_VERSION, "ffdhe2048"), (TLS1_3_VERSION, "ffdhe8192"),
+    (TLS1_3_VERSION, "ffdhe2048:ffdhe3072:ffdhe4096:ffdhe6144:ffdhe8192"),
+    (TLS1_3_VERSION, "X448"), (TLS1_3_VERSION, "P-521"), (TLS1_2_VERSION, "X448"), (TLS1_2_VERSION, "P-521"),
+  ])
+  func otherGroupsAreRefused(version: Int32, offered: String) throws {
+    let pair = try Pair(ClientOffer(version: version, groups: offered), certificate: "rsa")
+    #expect(pair.shakeHands() == (.failed, .failed))
+    #expect(COpenSSL_ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
+  }
+
+  /// RFC 8446 §4.2.7: 0x11EC is the hybrid's number, which OpenSSL marks as one without a name of its own.
+  @Test(
+    .enabled(if: Client.knows(group: "X25519MLKEM768"), "this libssl is older than 3.5"),
+    arguments: ["X25519MLKEM768", "X25519MLKEM768:X25519", "X25519:X25519MLKEM768"])
+  func whoKnowsThePostQuantumHybridGetsIt(offered: String) throws {
+    let pair = try Self.connect(ClientOffer(version: TLS1_3_VERSION, groups: offered))
+    #expect(pair.client.group & 0xFFFF == 0x11EC)
+  }
+
+  /// The groups of the key exchange say nothing of the certificate's key.
+  @Test func certificateMayHaveAnotherCurve() throws {
+    for version in Self.versions {
+      let pair = try Pair(ClientOffer(version: version), certificate: "p521")
+      #expect(pair.shakeHands() == (.done, .done))
+    }
+  }
+
   @Test(arguments: [
     ([], ""), (["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), (["http/1.1", "h2"], "http/1.1"),
     (["acme", "http/1.1", "x"], "http/1.1"), (["http/1.0"], "http/1.0"),

@@ -17,16 +17,16 @@ public struct Session: ~Copyable {
     guard let ssl = unsafe SSL_new(context.context) else { return nil }
     let state = UnsafeMutablePointer<SessionState>.allocate(capacity: 1)
     unsafe state.initialize(to: SessionState(descriptor: descriptor, outbox: outbox))
-    guard let input = unsafe SessionBIO.make(state),
-      let output = unsafe BIO_new_socket(descriptor, BIO_NOCLOSE)
-    else {
+    // Either may be missing, which SSL_free does not mind. Only a socket BIO can hand the keys to the kernel, so the
+    // handshake is sent through one.
+    let (input, output) = unsafe (SessionBIO.make(state), BIO_new_socket(descriptor, BIO_NOCLOSE))
+    unsafe SSL_set0_rbio(ssl, input)
+    unsafe SSL_set0_wbio(ssl, output)
+    guard unsafe input != nil, unsafe output != nil else {
       unsafe SSL_free(ssl)
       unsafe state.deallocate()
       return nil
     }
-    unsafe SSL_set0_rbio(ssl, input)
-    // Only a socket BIO can hand the keys to the kernel, so the handshake is sent through one.
-    unsafe SSL_set0_wbio(ssl, output)
     unsafe COpenSSL_SSL_set_msg_callback_arg(ssl, state)
     unsafe SSL_set_accept_state(ssl)
     unsafe self.ssl = unsafe ssl
@@ -142,9 +142,10 @@ public struct Session: ~Copyable {
   /// Encrypts `plaintext` (user TLS only) as one record for every 16 KiB or part of it, into the outbox. False
   /// if the session is broken or the outbox is full: then the connection must be given up.
   public func encrypt(_ plaintext: UnsafeRawBufferPointer) -> Bool {
-    precondition(!transmitsInKernel)
+    // Neither happens, but if it did, one connection would have to go and not all of them.
+    guard !transmitsInKernel, let count = Int32(exactly: plaintext.count) else { return false }
     // The queue of errors need not be clear, as nobody asks SSL_get_error: all is encrypted, or the session is broken.
-    return unsafe SSL_write(ssl, plaintext.baseAddress, Int32(plaintext.count)) == Int32(plaintext.count)
+    return unsafe SSL_write(ssl, plaintext.baseAddress, count) == count
   }
 
   /// How ending the session's sending side went.
@@ -159,7 +160,8 @@ public struct Session: ~Copyable {
 
   /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
   public func sendCloseNotify() -> CloseProgress {
-    // To OpenSSL, a ticket that waits is a handshake, in which nothing is closed.
+    // To OpenSSL, a ticket that waits is a handshake, in which nothing is closed. This clears the queue of errors, too:
+    // what is in it below, if anything, is the ticket's and fatal.
     issueTicket()
     let status = unsafe SSL_shutdown(ssl)
     if status >= 0 { return .done }

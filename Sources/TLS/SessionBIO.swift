@@ -69,14 +69,15 @@ public struct Outbox: ~Copyable {
 /// Sending (user TLS, after the handshake): several records leave in one system call.
 enum SessionBIO {
   static func make(_ state: UnsafeMutablePointer<SessionState>) -> OpaquePointer? {
-    guard let bio = unsafe BIO_new(method) else { return nil }
+    guard let method = unsafe method, let bio = unsafe BIO_new(method) else { return nil }
     unsafe BIO_set_data(bio, state)
     unsafe BIO_set_init(bio, 1)
     return unsafe bio
   }
 
   nonisolated(unsafe) private static let method: OpaquePointer? = {
-    let method = unsafe BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sluice session")
+    let type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK
+    guard let method = unsafe BIO_meth_new(type, "sluice session") else { return nil }
     unsafe BIO_meth_set_read(method) { unsafe SessionBIO.read($0, $1, $2) }
     unsafe BIO_meth_set_write(method) { unsafe SessionBIO.write($0, $1, $2) }
     unsafe BIO_meth_set_ctrl(method) { bio, command, _, _ in unsafe SessionBIO.control(bio, command) }
@@ -97,11 +98,13 @@ enum SessionBIO {
       unsafe COpenSSL_BIO_set_retry_read(bio)
       return -1
     }
+    // Never below 0, which was looked for; a handshake begins with Int.max.
     unsafe state.pointee.receivesLeft -= 1
     let received = unsafe CLinux_recv(state.pointee.descriptor, bytes, Int(count), 0)
     unsafe state.pointee.socketIsDrained = received < Int(count)
     if received == 0 { unsafe state.pointee.peerEnded = true }
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
+    // Fits, as no more than `count` was asked for.
     return Int32(received)
   }
 

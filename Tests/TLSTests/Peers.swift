@@ -260,7 +260,12 @@ final class Pair {
     if session.transmitsInKernel {
       return unsafe Glibc.send(server, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
     }
-    return unsafe bytes.withUnsafeBytes { unsafe session.encrypt($0) }
+    return encrypt(bytes)
+  }
+
+  /// Encrypts in user space, whoever should.
+  func encrypt(_ bytes: [UInt8]) -> Bool {
+    unsafe bytes.withUnsafeBytes { unsafe session.encrypt($0) }
   }
 
   func send(_ text: String) -> Bool { send(Array(text.utf8)) }

@@ -520,6 +520,16 @@ extension Session.ReadProgress: Equatable {
     #expect(pair.clientReads(1) == ([], .ended))
   }
 
+  @Test(.enabled(if: kernelHasTLS, "this kernel has no kernel TLS: run through scripts/ktls-lab.sh"))
+  func whatTheKernelEncryptsIsNotEncryptedTwice() throws {
+    let pair = try Self.connect(overTCP: true)
+    try #require(pair.transmitsInKernel)
+    #expect(!pair.encrypt([1, 2, 3]))
+    #expect(pair.outboxCount == 0)
+    #expect(pair.send("hello"))
+    #expect(pair.clientReads(5).bytes == Array("hello".utf8))
+  }
+
   /// OpenSSL would take them all in one read, and no other connection would have its turn meanwhile.
   @Test func aFloodOfNewKeysIsReadInParts() throws {
     let pair = try Self.connect(ClientOffer(version: TLS1_3_VERSION), overTCP: true)

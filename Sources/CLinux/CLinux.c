@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,27 @@ int CLinux_openat2(int directory, const char *path, uint64_t flags, uint64_t res
 const uint64_t CLinux_O_PATH = O_PATH;
 const uint64_t CLinux_RESOLVE_BENEATH = RESOLVE_BENEATH;
 const uint64_t CLinux_RESOLVE_NO_MAGICLINKS = RESOLVE_NO_MAGICLINKS;
+const uint64_t CLinux_RESOLVE_NO_XDEV = RESOLVE_NO_XDEV;
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
+const uint64_t CLinux_RESOLVE_CACHED = RESOLVE_CACHED;
+
+ssize_t CLinux_preadCached(int fd, void *bytes, size_t count, off_t offset) {
+    struct iovec buffer = {.iov_base = bytes, .iov_len = count};
+    return preadv2(fd, &buffer, 1, offset, RWF_NOWAIT);
+}
+
+// Not in the headers of Linux 6.1.
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count) {
+    struct { uint64_t offset, count; } range = {offset, count};
+    struct { uint64_t cached, dirty, writeback, evicted, recentlyEvicted; } pages;
+    return syscall(SYS_cachestat, fd, &range, &pages, 0) == 0 ? (int64_t)pages.cached : -1;
+}
 
 #ifndef SOL_TLS
 #define SOL_TLS 282

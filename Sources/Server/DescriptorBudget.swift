@@ -7,14 +7,18 @@ enum DescriptorBudget {
   /// For standard streams and the like.
   private static let reserved = 64
 
-  /// What the process can't do without: 8 of its own, and for each worker a poller, a waker, two listeners, a reserve
+  /// What the process can't do without: 10 of its own, and for each worker a poller, two wakers, two listeners, a reserve
   /// and a connection.
-  private static func least(workers: Int) -> Int { 8 + 6 * workers }
+  private static func least(workers: Int) -> Int { 10 + 7 * workers }
 
   /// Raises the limit as far as the process may, and lowers the bounds to what fits under it.
   static func fit(_ limits: Limits, workers: Int, log: Logger) throws(StartError) -> Limits {
     var limit = rlimit()
-    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return limits }
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      var limits = limits
+      limits.workers = workers
+      return limits
+    }
     limit.rlim_cur = limit.rlim_max
     unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
@@ -29,8 +33,9 @@ enum DescriptorBudget {
     }
     let available = max(16, (Int(clamping: limit.rlim_cur) - max(reserved, least)) / workers)
     var fitted = limits
-    fitted.filesPerWorker = min(limits.filesPerWorker, max(8, available / 4))
-    fitted.connectionsPerWorker = min(limits.connectionsPerWorker, available - fitted.filesPerWorker)
+    fitted.workers = workers
+    fitted.openFilesPerWorker = min(limits.openFilesPerWorker, max(8, available / 4))
+    fitted.connectionsPerWorker = min(limits.connectionsPerWorker, available - fitted.openFilesPerWorker)
     if fitted.connectionsPerWorker < limits.connectionsPerWorker {
       log.warning(
         """

@@ -2,6 +2,7 @@ public import Logging
 
 import Files
 import Glibc
+import Reactor
 import Site
 import Worker
 
@@ -27,17 +28,21 @@ public enum Server {
     signal(SIGPIPE, SIG_IGN)
     do {
       let signals = try StopSignals()
-      let root = try DocumentRoot(path: configuration.site.root)
+      let root = try DocumentRoot(
+        path: configuration.site.root, isShared: configuration.workers > 1)
       if !root.followsLinks {
-        log.warning("this kernel has no openat2: symbolic links in the folder are not followed")
+        log.warning(
+          "no openat2 here (Linux 5.6, and allowed by the sandbox): symbolic links in the folder are not followed"
+        )
       }
       let secure = try configuration.secure.map { secure throws(StartError) in try SecureSetup(secure) }
       let limits = try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
       var pool = try WorkerPool()
+      let loader = try FileLoader.start(root: root, limits: limits)
       var binding = try Binding(configuration, context: secure?.context)
       for _ in 0..<configuration.workers {
         try pool.start(
-          try binding.listeners(), site: configuration.site, root: root,
+          try binding.listeners(), site: configuration.site, root: root, loader: loader,
           requiresKernelTLS: secure?.requiresKernelTLS ?? false, limits: limits)
       }
       if let url = binding.plainURL { announce("listening \(url)") }
@@ -46,5 +51,16 @@ public enum Server {
     } catch {
       throw StartError("\(error)")
     }
+  }
+}
+
+extension FileLoader {
+  /// A loader with its helper threads, which live as long as the process.
+  fileprivate static func start(root: DocumentRoot, limits: Limits) throws(Errno) -> FileLoader {
+    guard let loader = FileLoader(root: root, inMemory: limits.fileInMemory, capacity: limits.ioQueue) else {
+      throw Errno.current
+    }
+    for _ in 0..<limits.ioThreads { _ = try Thread { loader.run() } }
+    return loader
   }
 }

@@ -18,8 +18,8 @@ struct WorkerPool: ~Copyable {
   }
 
   mutating func start(
-    _ listeners: consuming Listeners, site: Site, root: DocumentRoot, requiresKernelTLS: Bool,
-    limits: Limits
+    _ listeners: consuming Listeners, site: Site, root: DocumentRoot, loader: FileLoader,
+    requiresKernelTLS: Bool, limits: Limits
   ) throws(Errno) {
     let control = try WorkerControl()
     let ended = ended
@@ -30,7 +30,7 @@ struct WorkerPool: ~Copyable {
           guard let listeners = handover.take() else { return }
           var worker = try Worker(
             listeners: listeners, control: control, site: site, root: root,
-            requiresKernelTLS: requiresKernelTLS, limits: limits)
+            loader: loader, requiresKernelTLS: requiresKernelTLS, limits: limits)
           control.finish(.success(worker.run()))
         } catch {
           control.finish(.failure(error))

@@ -2,6 +2,8 @@
 public struct Site: Sendable {
   /// The path of the folder, as the operator wrote it.
   public var root: String
+  /// The name of the file that stands for its folder.
+  public var index = "index.html"
 
   /// Names the parts.
   public init(root: String) {

@@ -8,10 +8,16 @@ public struct Limits: Sendable {
   public var requestContent: Int64 = 64 << 10
   /// Connections of one worker; more are refused.
   public var connectionsPerWorker = 8192
-  /// Open or remembered files of one worker.
-  public var filesPerWorker = 1024
+  /// Files that one worker keeps open.
+  public var openFilesPerWorker = 8192
+  /// Bytes of files that all workers together keep in memory, each its part.
+  public var cacheMemory = 64 << 20
   /// Files up to this many bytes are kept in memory and leave with their head in one send.
   public var fileInMemory = 16 << 10
+  /// Helper threads that wait for disks, for all workers.
+  public var ioThreads = 4
+  /// Jobs that wait for a helper thread; more are refused with 503.
+  public var ioQueue = 1024
   /// Bytes that one connection sends before others have their turn.
   public var bytesPerTurn = 2 << 20
   /// Bytes of a file that OpenSSL encrypts before they are sent, all at once (user TLS): 8 records. Half as many cost 10 %
@@ -31,10 +37,17 @@ public struct Limits: Sendable {
   public var idleMilliseconds: UInt64 = 75_000
   /// Time without a byte that the client takes.
   public var sendMilliseconds: UInt64 = 60_000
+  /// Time for a disk to give a file, or the next part of one: then 503, or a reset in the middle of a response.
+  public var diskMilliseconds: UInt64 = 10_000
   /// Time for the client to close, once everything is sent.
   public var lingerMilliseconds: UInt64 = 5_000
   /// Time to finish what is being sent when the server stops.
   public var drainMilliseconds: UInt64 = 30_000
+
+  /// Workers that share what is for all of them, at least 1.
+  public var workers = 1
+  /// A worker's part of `cacheMemory`.
+  var cacheMemoryPerWorker: Int { cacheMemory / max(1, workers) }
 
   /// The defaults.
   public init() {}

@@ -1,3 +1,5 @@
+public import Files
+
 /// What a worker has counted. Nothing that is dropped or refused goes uncounted.
 public struct Metrics: Sendable, CustomStringConvertible {
   /// Connections accepted.
@@ -26,6 +28,10 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var truncated = 0
   /// Connections that the client, or the network, broke off.
   public var broken = 0
+  /// What the file caches have counted.
+  public var files = FileCounts()
+  /// Requests and responses given up because a disk did not answer in time.
+  public var diskTimeouts = 0
 
   /// Nothing has happened yet.
   package init() {}
@@ -45,6 +51,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
     timeouts += other.timeouts
     truncated += other.truncated
     broken += other.broken
+    files.add(other.files)
+    diskTimeouts += other.diskTimeouts
   }
 
   /// All counts in one line, `name=value`.
@@ -53,7 +61,9 @@ public struct Metrics: Sendable, CustomStringConvertible {
     connections=\(connections) refused_at_limit=\(refusedAtLimit) \
     refused_without_descriptor=\(refusedWithoutDescriptor) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
     handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
-    requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) truncated=\(truncated) broken=\(broken)
+    requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) truncated=\(truncated) broken=\(broken) \
+    cache_looks=\(files.looks) cache_misses=\(files.loads) cache_evictions=\(files.evictions) \
+    disk_waits=\(files.diskWaits) disk_refused=\(files.diskRefused) disk_timeouts=\(diskTimeouts)
     """
   }
 }

@@ -9,6 +9,8 @@ import TLS
 package struct Worker: ~Copyable {
   private let poller: Poller
   private let control: WorkerControl
+  /// What helper threads have done.
+  private let completions: Mailbox<FileCompletion>
   private var listeners: Listeners
   private var connections: Slab<Connection>
   private var timers: TimerWheel
@@ -26,27 +28,34 @@ package struct Worker: ~Copyable {
 
   /// Slots of tokens that are not for connections. Their generation, 0, is never that of a connection.
   private enum Source: Int {
-    case control, plain, secure
+    case control, plain, secure, files
   }
 
   /// A worker that is ready to `run`. Throws what the kernel says where it has no poller for it.
   package init(
     listeners: consuming Listeners, control: WorkerControl, site: Site, root: DocumentRoot,
-    requiresKernelTLS: Bool, limits: Limits
+    loader: FileLoader, requiresKernelTLS: Bool, limits: Limits
   ) throws(Errno) {
     let poller = try Poller(eventsPerWait: 256)
-    try poller.add(
-      control.waker.descriptor, token: Token(slot: Source.control.rawValue, generation: 0), for: .readable)
-    if let descriptor = listeners.plain.descriptor {
-      try poller.add(descriptor, token: Token(slot: Source.plain.rawValue, generation: 0), for: .readable)
-    }
-    if let descriptor = listeners.secure.descriptor {
-      try poller.add(descriptor, token: Token(slot: Source.secure.rawValue, generation: 0), for: .readable)
+    let completions = try Mailbox<FileCompletion>()
+    let sources: [(Source, Int32?)] = [
+      (.control, control.waker.descriptor), (.plain, listeners.plain.descriptor),
+      (.secure, listeners.secure.descriptor), (.files, completions.waker.descriptor),
+    ]
+    for case (let source, let descriptor?) in sources {
+      try poller.add(descriptor, token: Token(slot: source.rawValue, generation: 0), for: .readable)
     }
     self.poller = poller
     self.control = control
+    self.completions = completions
     self.listeners = listeners
-    context = WorkerContext(limits: limits, site: site, root: root, requiresKernelTLS: requiresKernelTLS)
+    let bounds = FileCache.Bounds(
+      memory: limits.cacheMemoryPerWorker, openFiles: limits.openFilesPerWorker,
+      inMemory: limits.fileInMemory)
+    let files = FileCache(root: root, index: site.index, loader: loader, bounds: bounds) { completion in
+      completions.post(completion)
+    }
+    context = WorkerContext(limits: limits, files: files, requiresKernelTLS: requiresKernelTLS)
     connections = Slab(capacity: limits.connectionsPerWorker)
     timers = TimerWheel(capacity: limits.connectionsPerWorker, now: context.tick)
     queue = SlotQueue(capacity: limits.connectionsPerWorker)
@@ -74,6 +83,7 @@ package struct Worker: ~Copyable {
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       connections[slot].cutOff(context: &context)
     }
+    context.metrics.files = context.responder.files.counts
     return context.metrics
   }
 
@@ -101,6 +111,7 @@ package struct Worker: ~Copyable {
     switch source {
     case .plain: accept(secure: false)
     case .secure: accept(secure: true)
+    case .files: goOnWithFiles()
     case .control, nil: obeyControl()
     }
   }
@@ -157,6 +168,25 @@ package struct Worker: ~Copyable {
     }
   }
 
+  /// Helper threads have done something: whoever waits for it has a turn.
+  private mutating func goOnWithFiles() {
+    for completion in completions.takeAll() {
+      let now = context.clock.lookTime
+      guard let finished = context.responder.files.finish(completion, now: now) else { continue }
+      for waiter in finished.waiters {
+        let token = Token(rawValue: waiter)
+        // It may have gone, or given up.
+        guard connections.isCurrent(token), connections[token.slot].awaits(finished.identifier) else {
+          continue
+        }
+        context.responder.waited = finished.lookup
+        giveTurn(token.slot, [])
+        context.responder.waited = nil
+      }
+      context.responder.files.end(finished)
+    }
+  }
+
   private mutating func endOverdueTurns() {
     while let slot = timers.popExpired(at: context.tick) {
       if connections[slot].deadline > context.tick {
@@ -197,6 +227,7 @@ package struct Worker: ~Copyable {
       }
     }
     let token = connections.insert(Connection(socket: socket, session: session, context: context))
+    connections[token.slot].token = token
     context.metrics.connections += 1
     // Its first bytes are there already, as a rule: a connection for one request is over after this, and never registered.
     giveTurn(token.slot, .readable)

@@ -1,3 +1,4 @@
+import Files
 import Reactor
 
 /// The time as a worker's turn sees it.
@@ -22,5 +23,10 @@ struct WorkerClock {
 
   mutating func readWallClock() {
     wallSeconds = Clock.wallSeconds()
+  }
+
+  /// As the file cache wants it. Reads the time of day to the nanosecond.
+  var lookTime: LookTime {
+    LookTime(milliseconds: milliseconds, wallNanoseconds: Clock.wallNanoseconds())
   }
 }

@@ -2,7 +2,6 @@ import Files
 import Glibc
 import HTTP
 import Reactor
-import Site
 import TLS
 
 /// What a worker lends to the connection whose turn it is: buffers, the responder with its files, the time, the counts.
@@ -33,10 +32,10 @@ struct WorkerContext: ~Copyable {
   var requestsLeft = 0
   private(set) var bytesLeft = 0
 
-  init(limits: Limits, site: Site, root: DocumentRoot, requiresKernelTLS: Bool) {
+  init(limits: Limits, files: consuming FileCache, requiresKernelTLS: Bool) {
     self.limits = limits
     self.requiresKernelTLS = requiresKernelTLS
-    responder = Responder(limits: limits, site: site, root: root)
+    responder = Responder(limits: limits, files: files)
     // Twice the head: a pipelined request fits behind one that is nearly as long as may be.
     inputCapacity = 2 * limits.head.head
     unsafe input = .allocate(byteCount: inputCapacity, alignment: 64)

@@ -20,12 +20,12 @@ import Testing
     (1, 15, "\"1-f\""),
     (16, 255, "\"10-ff\""),
     (0x18A2_F3C4_D5E6_F708, 4096, "\"18a2f3c4d5e6f708-1000\""),
-    (Int64.max, Int64.max, "\"7fffffffffffffff-7fffffffffffffff\""),
-    (-1, 0x0FFF_FFFF, "\"ffffffffffffffff-fffffff\""),
-    (Int64.min, 0x1000_0000, "\"8000000000000000-10000000\""),
+    (UInt64(Int64.max), Int64.max, "\"7fffffffffffffff-7fffffffffffffff\""),
+    (.max, 0x0FFF_FFFF, "\"ffffffffffffffff-fffffff\""),
+    (1 << 63, 0x1000_0000, "\"8000000000000000-10000000\""),
   ])
-  func writtenAsTimeAndSize(time: Int64, size: Int64, text: String) {
-    let tag = EntityTag(modificationTime: time, size: size)
+  func writtenAsStateAndSize(state: UInt64, size: Int64, text: String) {
+    let tag = EntityTag(state: state, size: size)
     #expect(Self.format(tag) == text)
     #expect(Self.matchesStrongly(tag, text))
     #expect(Self.matchesWeakly(tag, text))
@@ -34,17 +34,28 @@ import Testing
   }
 
   @Test func longestTagIsAsLongAsItSays() {
-    let longest = EntityTag(modificationTime: -1, size: -1)
+    let longest = EntityTag(state: .max, size: -1, isWeak: true)
     #expect(Self.format(longest).utf8.count == EntityTag.maximumLength)
   }
 
-  @Test func timeAndSizeBothCount() {
-    let tag = EntityTag(modificationTime: 0x12, size: 0x3)
-    #expect(tag == EntityTag(modificationTime: 0x12, size: 0x3))
+  /// RFC 9110 §8.8.3.2: strong comparison takes two strong tags, weak comparison any two.
+  @Test func aWeakTagIsGoodForWeakComparisonOnly() {
+    let weak = EntityTag(state: 0x12, size: 3, isWeak: true)
+    #expect(Self.format(weak) == "W/\"12-3\"")
+    for text in ["\"12-3\"", "W/\"12-3\""] {
+      #expect(!Self.matchesStrongly(weak, text))
+      #expect(Self.matchesWeakly(weak, text))
+    }
+    #expect(!Self.matchesWeakly(weak, "W/\"12-4\""))
+  }
+
+  @Test func stateAndSizeBothCount() {
+    let tag = EntityTag(state: 0x12, size: 0x3)
+    #expect(tag == EntityTag(state: 0x12, size: 0x3))
     for other in [
-      EntityTag(modificationTime: 0x1, size: 0x23), EntityTag(modificationTime: 0x123, size: 0),
-      EntityTag(modificationTime: 0x3, size: 0x12), EntityTag(modificationTime: 0x12, size: 0x4),
-      EntityTag(modificationTime: 0x13, size: 0x3),
+      EntityTag(state: 0x1, size: 0x23), EntityTag(state: 0x123, size: 0),
+      EntityTag(state: 0x3, size: 0x12), EntityTag(state: 0x12, size: 0x4),
+      EntityTag(state: 0x13, size: 0x3),
     ] {
       #expect(tag != other)
       #expect(!Self.matchesWeakly(tag, Self.format(other)))
@@ -59,13 +70,13 @@ import Testing
     "\"12-4\"", "\"22-3\"", "\"12-3 \"", "\"12-3-\"",
   ])
   func nothingElseMatches(tag: String) {
-    let own = EntityTag(modificationTime: 0x12, size: 0x3)
+    let own = EntityTag(state: 0x12, size: 0x3)
     #expect(!Self.matchesStrongly(own, tag))
     #expect(!Self.matchesWeakly(own, tag))
   }
 
   @Test func digitsAreOfOneCase() {
-    let tag = EntityTag(modificationTime: 0xAB, size: 0xC)
+    let tag = EntityTag(state: 0xAB, size: 0xC)
     #expect(Self.matchesStrongly(tag, "\"ab-c\""))
     #expect(!Self.matchesWeakly(tag, "\"AB-c\""))
   }

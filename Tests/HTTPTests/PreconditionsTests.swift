@@ -12,7 +12,7 @@ import Testing
   /// Of a file with the tag `"12-3"`.
   static func validators(age: Int64) -> Validators {
     Validators(
-      etag: EntityTag(modificationTime: 0x12, size: 0x3),
+      etag: EntityTag(state: 0x12, size: 0x3),
       modified: HTTPDate(secondsSinceEpoch: modified), now: HTTPDate(secondsSinceEpoch: modified + age))
   }
 

@@ -40,7 +40,7 @@ import Testing
     head.contentLength = 1_234
     head.wholeSize = 1_234
     head.lastModified = HTTPDate(secondsSinceEpoch: 0)
-    head.etag = EntityTag(modificationTime: 0x1234, size: 0x4D2)
+    head.etag = EntityTag(state: 0x1234, size: 0x4D2)
     #expect(
       Self.encoded(head) == """
         HTTP/1.1 200 OK\r
@@ -120,7 +120,7 @@ import Testing
     head.part = ByteRange(lowerBound: .max - 2, count: 2)
     head.wholeSize = .max
     head.lastModified = Self.date
-    head.etag = EntityTag(modificationTime: -1, size: -1)
+    head.etag = EntityTag(state: .max, size: -1)
     head.connection = .keepsAlive
     // More would trap.
     #expect(Self.encoded(head).utf8.count <= ResponseHead.maximumCount)

@@ -13,6 +13,7 @@
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,6 +44,16 @@ int CLinux_openat2(int directory, const char *path, uint64_t flags, uint64_t res
 extern const uint64_t CLinux_O_PATH;
 extern const uint64_t CLinux_RESOLVE_BENEATH;
 extern const uint64_t CLinux_RESOLVE_NO_MAGICLINKS;
+extern const uint64_t CLinux_RESOLVE_NO_XDEV;
+// Since Linux 5.12.
+extern const uint64_t CLinux_RESOLVE_CACHED;
+
+// preadv2(2) with RWF_NOWAIT and one buffer: EAGAIN where the page cache does not hold the bytes, EOPNOTSUPP where the file
+// system can't say.
+ssize_t CLinux_preadCached(int fd, void *bytes, size_t count, off_t offset);
+
+// cachestat(2), Linux 6.5: how many pages of a part of a file are in the page cache; -1 on failure.
+int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count);
 
 // setsockopt(2) levels and names of kernel TLS: tcp(7), Documentation/networking/tls.rst
 extern const int CLinux_SOL_TLS;

@@ -13,6 +13,8 @@ struct Connection: ~Copyable {
     case receiving
     /// Passing over a request's content.
     case discarding
+    /// Waiting for a disk, so that a request can be answered.
+    case loading
     /// Sending what the socket would not take at once.
     case sending
     /// Everything was sent but the end: close_notify, and the FIN.
@@ -40,6 +42,8 @@ struct Connection: ~Copyable {
 
   var transport: Transport
   var phase: Phase
+  /// What the worker knows it by.
+  var token = Token(rawValue: 0)
   /// When the client's time is up, in ticks of the worker's wheel.
   var deadline: UInt32
   /// OpenSSL keeps the session's buffers since this turn: the worker has not listed the connection for it yet.
@@ -57,6 +61,12 @@ struct Connection: ~Copyable {
   var headHasBegun = true
   /// The request whose content is passed over.
   var discard: Discard?
+  /// The head of the request that waits for a disk.
+  var waitingHead = OwnedBytes()
+  /// The number of the wait for a disk; 0 for none.
+  var wait: UInt64 = 0
+  /// The poller has said that both directions are over.
+  var hasFailed = false
   /// The client wants no further request on this connection.
   var clientCloses = false
 
@@ -81,7 +91,10 @@ struct Connection: ~Copyable {
   @inline(__always)
   mutating func turn(_ readiness: Readiness, context: inout WorkerContext) -> TurnOutcome {
     if !readiness.isDisjoint(with: [.readable, .peerEnded, .failed]) { mayReceive = true }
-    if !readiness.isDisjoint(with: [.peerEnded, .failed]) { peerEnded = true }
+    if !readiness.isDisjoint(with: [.peerEnded, .failed]) {
+      peerEnded = true
+      hasFailed = hasFailed || !readiness.isDisjoint(with: .failed)
+    }
     context.beginTurn()
     if !unread.isEmpty { context.restore(unread.take(), isIncompleteHead: headHasBegun) }
     // Nearly always: a request comes, its response goes out whole, and nothing is left to do.
@@ -108,8 +121,13 @@ struct Connection: ~Copyable {
     case .discarding:
       context.metrics.timeouts += 1
       return conclude(reject(.requestTimeout, &context), &context)
+    case .loading:
+      context.metrics.diskTimeouts += 1
+      wait = 0
+      let head = waitingHead.take()
+      return conclude(unsafe reject(.serviceUnavailable, head: head.bytes, &context), &context)
     case .sending:
-      context.metrics.timeouts += 1
+      if wait == 0 { context.metrics.timeouts += 1 } else { context.metrics.diskTimeouts += 1 }
       return abort(&context)
     case .closing, .lingering:
       return .close
@@ -125,7 +143,7 @@ struct Connection: ~Copyable {
       unread = OwnedBytes()
       phase = .closing
       return proceed(&context)
-    case .sending, .closing, .lingering:
+    case .loading, .sending, .closing, .lingering:
       keepsAlive = false
       return .wait
     }
@@ -170,6 +188,7 @@ struct Connection: ~Copyable {
         case .handshaking: step = handshake(&context)
         case .receiving: step = receiveRequests(&context)
         case .discarding: step = discardContent(&context)
+        case .loading: step = goOnAnswering(&context)
         case .sending: step = sendRest(&context)
         case .closing: step = close(&context)
         case .lingering: step = linger(&context)
@@ -252,13 +271,13 @@ struct Connection: ~Copyable {
   private mutating func answer(_ request: inout RequestHead, _ context: inout WorkerContext) -> Step {
     let received = unsafe context.received
     if request.isOrdinary,
-      let file = unsafe context.responder.knownFile(request, received.span, now: context.clock)
+      let file = unsafe context.responder.knownFile(request, received.span, now: context.clock),
+      file.file.isInMemory
     {
       context.responder.renewHead(of: file, now: context.clock)
       noteAnswer(to: request, keepsAlive: true, used: request.count, &context)
       // In one piece, as most are: to make a response of it would cost 16 instructions.
-      return unsafe file.file.isInMemory
-        ? transmit(file.file.headAndContent, &context) : transmit(Response(wholeOf: file), &context)
+      return unsafe transmit(file.file.headAndContent, &context)
     }
     if request.hasContent { return discard(contentOf: request, &context) }
     return unsafe answer(request, received.span, used: request.count, &context)
@@ -269,9 +288,43 @@ struct Connection: ~Copyable {
   mutating func answer(
     _ request: RequestHead, _ bytes: Span<UInt8>, used: Int, _ context: inout WorkerContext
   ) -> Step {
-    let response = context.responder.respond(to: request, bytes, clock: &context.clock)
-    noteAnswer(to: request, keepsAlive: response.keepsAlive, used: used, &context)
-    return transmit(response, &context)
+    switch context.responder.respond(
+      to: request, bytes, clock: &context.clock, waiter: token.rawValue)
+    {
+    case .response(let response):
+      noteAnswer(to: request, keepsAlive: response.keepsAlive, used: used, &context)
+      return transmit(response, &context)
+    case .waits(let number):
+      waitingHead = unsafe OwnedBytes(
+        copying: bytes.bytes.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: $0[..<request.count]) }
+      )
+      context.useInput(used)
+      phase = .loading
+      return waitForDisk(number, &context)
+    }
+  }
+
+  /// The request that waited for a disk can be answered; or the client has gone.
+  private mutating func goOnAnswering(_ context: inout WorkerContext) -> Step {
+    guard context.responder.waited != nil else { return hasFailed ? broken(&context) : .stop(.wait) }
+    wait = 0
+    let head = waitingHead.take()
+    // It was parsed before: it is whole and without fault.
+    var request = RequestHead()
+    guard
+      case .complete = unsafe RequestParser.parse(
+        head.bytes.span, limits: context.limits.head, into: &request)
+    else { return reject(.badRequest, &context) }
+    return unsafe answer(request, head.bytes.span, used: 0, &context)
+  }
+
+  /// Whether it waits for what has this number.
+  func awaits(_ number: UInt64) -> Bool { wait == number }
+
+  mutating func waitForDisk(_ number: UInt64, _ context: inout WorkerContext) -> Step {
+    wait = number
+    deadline = context.deadline(in: context.limits.diskMilliseconds)
+    return .stop(.wait)
   }
 
   @inline(__always)

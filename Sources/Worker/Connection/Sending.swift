@@ -41,6 +41,13 @@ extension Connection {
 
   /// Goes on where the socket was full, or where others had their turn.
   mutating func sendRest(_ context: inout WorkerContext) -> Step {
+    if wait != 0 {
+      guard let lookup = context.responder.waited.take() else {
+        return hasFailed ? broken(&context) : .stop(.wait)
+      }
+      wait = 0
+      if case .failed = lookup { return proceed(after: .truncated, &context) }
+    }
     if !outgoing.bytes.isEmpty {
       return proceed(after: transport.sendBytes(of: &outgoing, &context), &context)
     }
@@ -81,10 +88,20 @@ extension Connection {
     switch outcome {
     case .onward: return .onward
     case .full: return waitForRoom(&context)
+    case .wouldBlock: return waitForPart(&context)
     case .truncated:
       context.metrics.truncated += 1
       return .stop(abort(&context))
     case .broken: return broken(&context)
+    }
+  }
+
+  /// The next part of the file has to be read from a disk first.
+  private mutating func waitForPart(_ context: inout WorkerContext) -> Step {
+    guard let file = outgoing.file else { return .onward }
+    switch context.responder.files.waitForPart(file, offset: outgoing.fileOffset, waiter: token.rawValue) {
+    case .waits(let number): return waitForDisk(number, &context)
+    case .file, .directory, .failed: return proceed(after: .truncated, &context)
     }
   }
 

@@ -25,6 +25,8 @@ struct Transport: ~Copyable {
     case onward
     /// The socket takes no more now.
     case full
+    /// The next part of the file has to be waited for.
+    case wouldBlock
     /// The file is shorter than it was, or can't be read.
     case truncated
     /// Nothing can be sent any more.
@@ -181,7 +183,8 @@ struct Transport: ~Copyable {
       return sendEncryptedFile(file, behind: 0, isLast: isLast, &outgoing, &context)
     }
     // Never more than is left of the file: kernels before 6.5 keep a TLS record open otherwise.
-    let count = Int(min(outgoing.fileRest, Int64(context.bytesLeft)))
+    let count = readyCount(file, atMost: context.bytesLeft, outgoing, context)
+    guard count > 0 else { return .wouldBlock }
     switch socket.sendFile(file.file.descriptor, offset: outgoing.fileOffset, count: count) {
     case .bytes(let count):
       context.noteSent(count)
@@ -194,6 +197,18 @@ struct Transport: ~Copyable {
       let isBroken = error.rawValue == EPIPE || error.rawValue == ECONNRESET || error.rawValue == ETIMEDOUT
       return isBroken ? .broken : .truncated
     }
+  }
+
+  /// How much of the rest of the file can be sent without waiting for a disk.
+  @inline(__always)
+  private func readyCount(
+    _ file: FileReference, atMost count: Int, _ outgoing: borrowing Outgoing,
+    _ context: borrowing WorkerContext
+  ) -> Int {
+    Int(
+      context.responder.files.readyCount(
+        file, offset: outgoing.fileOffset, count: min(outgoing.fileRest, Int64(count)),
+        now: context.clock.milliseconds))
   }
 
   // MARK: User TLS
@@ -221,7 +236,12 @@ struct Transport: ~Copyable {
     _ file: FileReference, behind staged: Int, isLast: Bool,
     _ outgoing: inout Outgoing, _ context: inout WorkerContext
   ) -> Outcome {
-    let wanted = Int(min(outgoing.fileRest, Int64(context.limits.encryptedPerSend)))
+    let wanted = readyCount(file, atMost: context.limits.encryptedPerSend, outgoing, context)
+    guard wanted > 0 else {
+      guard staged > 0 else { return .wouldBlock }
+      let plaintext = unsafe UnsafeRawBufferPointer(rebasing: context.staging[..<staged])
+      return unsafe encrypt(plaintext, isLast: false, &outgoing, &context)
+    }
     let room = unsafe UnsafeMutableRawBufferPointer(rebasing: context.staging[staged..<staged + wanted])
     let read = unsafe pread(file.file.descriptor, room.baseAddress, room.count, off_t(outgoing.fileOffset))
     guard read > 0 else { return .truncated }

@@ -27,14 +27,14 @@ extension Responder {
 
   private mutating func validators(of file: borrowing OpenFile) -> Validators {
     Validators(
-      etag: EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size),
+      etag: EntityTag(state: file.tagState, size: file.size, isWeak: file.isRacy),
       modified: HTTPDate(secondsSinceEpoch: file.modifiedSeconds),
       now: HTTPDate(secondsSinceEpoch: now.wallSeconds))
   }
 
   private mutating func responseHead(of file: borrowing OpenFile, _ status: Status) -> ResponseHead {
     var head = ResponseHead(status)
-    head.etag = EntityTag(modificationTime: file.modifiedNanoseconds, size: file.size)
+    head.etag = EntityTag(state: file.tagState, size: file.size, isWeak: file.isRacy)
     head.lastModified = HTTPDate(secondsSinceEpoch: file.modifiedSeconds)
     if status != .notModified {
       head.contentType = file.mediaType

@@ -1,11 +1,12 @@
 import Files
 import HTTP
-import Site
 
 /// Decides what a request is answered with: finds the file, weighs conditions and ranges, and writes heads.
 @safe
 struct Responder: ~Copyable {
   var files: FileCache
+  /// What the request that is answered has waited for, set before its connection has its turn.
+  var waited: FileCache.Lookup?
   /// Connections last after their response; not when the server stops.
   var keepsConnections = true
 
@@ -26,8 +27,8 @@ struct Responder: ~Copyable {
   /// A Location can be three times as long as the path that it is made of, and has its query.
   private static func locationCapacity(_ limits: Limits) -> Int { 4 * limits.head.requestLine }
 
-  init(limits: Limits, site: Site, root: DocumentRoot) {
-    files = FileCache(root: root, capacity: limits.filesPerWorker, inMemory: limits.fileInMemory)
+  init(limits: Limits, files: consuming FileCache) {
+    self.files = files
     unsafe head = .allocate(byteCount: Self.headCapacity(limits), alignment: 64)
     unsafe location = .allocate(byteCount: Self.locationCapacity(limits), alignment: 64)
     unsafe path = .allocate(byteCount: FileCache.longestPath, alignment: 64)
@@ -47,29 +48,60 @@ struct Responder: ~Copyable {
 }
 
 extension Responder {
-  /// Decides what a request is answered with. `bytes` are what the head was parsed from.
+  /// What comes of a request.
+  enum Decision {
+    case response(Response)
+    /// A disk has to be waited for; the number is that of the wait.
+    case waits(UInt64)
+  }
+
+  /// Decides what a request is answered with. `bytes` are what the head was parsed from; `waiter` is who is told when what
+  /// has to be waited for is there.
   mutating func respond(
-    to request: RequestHead, _ bytes: Span<UInt8>, clock: inout WorkerClock
-  ) -> Response {
+    to request: RequestHead, _ bytes: Span<UInt8>, clock: inout WorkerClock, waiter: UInt64
+  ) -> Decision {
     now = clock
     switch request.method {
     case .get, .head: break
-    case .options: return response(.noContent, to: request)
-    case .notAllowed: return response(.methodNotAllowed, to: request)
-    case .unknown: return response(.notImplemented, to: request)
+    case .options: return .response(response(.noContent, to: request))
+    case .notAllowed: return .response(response(.methodNotAllowed, to: request))
+    case .unknown: return .response(response(.notImplemented, to: request))
     }
-    if request.expectationFails { return response(.expectationFailed, to: request) }
+    if request.expectationFails { return .response(response(.expectationFailed, to: request)) }
 
-    switch find(request, bytes, clock: &clock) {
-    case .file(let file):
-      if request.isOrdinary {
-        renewHead(of: file, now: now)
-        return Response(wholeOf: file)
-      }
-      return response(with: file, to: request, bytes)
-    case .directory: return redirect(to: request, bytes)
-    case .failed(let status): return response(status, to: request)
+    switch find(request, bytes, clock: &clock, waiter) {
+    case .file(let file): return response(with: file, to: request, bytes, waiter)
+    case .directory: return .response(redirect(to: request, bytes))
+    case .failed(let status): return .response(response(status, to: request))
+    case .waits(let number): return .waits(number)
     }
+  }
+
+  private mutating func response(
+    with file: FileReference, to request: RequestHead, _ bytes: Span<UInt8>, _ waiter: UInt64
+  ) -> Decision {
+    let made: Response
+    if request.isOrdinary {
+      renewHead(of: file, now: now)
+      made = Response(wholeOf: file)
+    } else {
+      made = response(with: file, to: request, bytes)
+    }
+    if isReady(made) { return .response(made) }
+    // Before anything was sent, so that a disk that fails can still be told by a status.
+    switch files.waitForPart(file, offset: made.fileOffset, waiter: waiter) {
+    case .waits(let number): return .waits(number)
+    case .file, .directory: return .response(made)
+    case .failed(let error): return .response(response(Status(error), to: request))
+    }
+  }
+
+  /// Whether sending it can begin without waiting for a disk.
+  @inline(__always)
+  func isReady(_ response: Response) -> Bool {
+    guard response.fileCount > 0, let file = response.file else { return true }
+    return files.readyCount(
+      file, offset: response.fileOffset, count: response.fileCount, now: now.milliseconds) > 0
   }
 
   // MARK: Finding the file
@@ -79,6 +111,7 @@ extension Responder {
     /// The decoded path names a folder without its slash.
     case directory
     case failed(Status)
+    case waits(UInt64)
   }
 
   /// A file that the cache knows by the path as sent. A path with dot segments, double slashes or escapes is never known
@@ -91,9 +124,14 @@ extension Responder {
   }
 
   private mutating func find(
-    _ request: RequestHead, _ bytes: Span<UInt8>, clock: inout WorkerClock
+    _ request: RequestHead, _ bytes: Span<UInt8>, clock: inout WorkerClock, _ waiter: UInt64
   ) -> Found {
-    if request.pathIsLiteral, let file = knownFile(request, bytes, now: now) { return .file(file) }
+    let waited = waited.take()
+    // If-Range asks whether what is sent now goes with what the client has: an open file may have changed since its look.
+    let wantsLook = request.hasRange && request.isConditional
+    if waited == nil, !wantsLook, request.pathIsLiteral, let file = knownFile(request, bytes, now: now) {
+      return .file(file)
+    }
     var outcome = RequestPath.Outcome.path
     unsafe decodedPath = unsafe write(into: path) { out in
       if !request.path.isEmpty {
@@ -105,17 +143,36 @@ extension Responder {
     case .malformed: return .failed(.badRequest)
     case .hidden, .tooLong: return .failed(.notFound)
     }
-    if let file = unsafe files.find(decodedPath.span, now: now.milliseconds) { return .file(file) }
+    switch waited {
+    case .file(let file): return .file(file)
+    case .directory: return .directory
+    case .failed(let error): return .failed(Status(error))
+    case .waits, nil: break
+    }
+    if !wantsLook, let file = unsafe files.find(decodedPath.span, now: now.milliseconds) {
+      return .file(file)
+    }
     // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).
     clock.readWallClock()
     now = clock
-    switch unsafe files.load(decodedPath.span, now: now.milliseconds, wallSeconds: now.wallSeconds) {
+    switch unsafe files.look(decodedPath.span, now: now.lookTime, waiter: waiter) {
     case .file(let file): return .file(file)
     case .directory: return .directory
-    case .failed(.notFound): return .failed(.notFound)
-    case .failed(.forbidden): return .failed(.forbidden)
-    case .failed(.exhausted): return .failed(.serviceUnavailable)
-    case .failed(.inputOutput): return .failed(.internalServerError)
+    case .failed(let error): return .failed(Status(error))
+    case .waits(let number): return .waits(number)
     }
+  }
+}
+
+extension Status {
+  /// What a client is told of a file that can't be served.
+  fileprivate init(_ error: FileError) {
+    self =
+      switch error {
+      case .notFound: .notFound
+      case .forbidden: .forbidden
+      case .exhausted: .serviceUnavailable
+      case .inputOutput: .internalServerError
+      }
   }
 }

@@ -1,0 +1,184 @@
+internal import Glibc
+
+// What can't be done without waiting for a disk, and who waits for it.
+
+/// Something that a helper thread does for a worker.
+@safe
+struct PendingLoad {
+  let identifier: UInt64
+  let subject: Subject
+  /// The number of the path before the look.
+  let revision: UInt32
+  /// Who wants it: values of the caller's.
+  var waiters: [UInt64]
+
+  enum Subject {
+    /// What a path leads to, NUL-terminated; its first `count` bytes are what is looked for.
+    case path([CChar], count: Int, hash: UInt64)
+    /// The same for a file that is served meanwhile, retained.
+    case check(FileReference, path: [CChar], count: Int)
+    /// The rest of the window of an open file, retained, that begins here.
+    case window(FileReference, offset: Int64)
+    /// The root's path.
+    case root
+  }
+}
+
+extension FileCache {
+  // MARK: Waiting
+
+  /// The look has to be left to a helper thread. `usable`: the entry that may be served meanwhile.
+  mutating func wait(
+    _ key: OpenFile.Key, _ revision: UInt32, _ usable: Entry?, waiter: UInt64
+  ) -> Lookup {
+    if let usable = unsafe usable {
+      let subject = unsafe PendingLoad.Subject.check(
+        FileReference(usable), path: Array(key.path), count: key.count)
+      if submit(unsafe .load(path: Array(key.path)), subject, revision) != nil {
+        unsafe usable.pointee.isBeingChecked = true
+        unsafe retain(FileReference(usable))
+      }
+      return unsafe .file(FileReference(usable))
+    }
+    for index in pending.indices {
+      // What was asked for before another worker saw a newer state would be old.
+      guard case .path(let path, let count, key.hash) = pending[index].subject, count == key.count,
+        unsafe path.elementsEqual(key.path), pending[index].revision == revision
+      else { continue }
+      return join(index, waiter)
+    }
+    let path = unsafe Array(key.path)
+    return start(.load(path: path), .path(path, count: key.count, hash: key.hash), revision, waiter)
+  }
+
+  private mutating func join(_ index: Int, _ waiter: UInt64) -> Lookup {
+    counts.diskWaits += 1
+    pending[index].waiters.append(waiter)
+    return .waits(pending[index].identifier)
+  }
+
+  private mutating func start(
+    _ job: FileLoader.Job, _ subject: PendingLoad.Subject, _ revision: UInt32, _ waiter: UInt64
+  ) -> Lookup {
+    guard let index = submit(job, subject, revision) else {
+      counts.diskRefused += 1
+      return .failed(.exhausted)
+    }
+    return join(index, waiter)
+  }
+
+  /// Hands a job to the helper threads; where it stands in `pending`, or nil if too many wait already.
+  private mutating func submit(
+    _ job: FileLoader.Job, _ subject: PendingLoad.Subject, _ revision: UInt32
+  ) -> Int? {
+    lastIdentifier += 1
+    guard loader.submit(job, identifier: lastIdentifier, answer: answer) else { return nil }
+    pending.append(
+      PendingLoad(identifier: lastIdentifier, subject: subject, revision: revision, waiters: []))
+    return pending.count - 1
+  }
+
+  /// Once in a while: sees where the root's path leads, or has it seen.
+  mutating func checkRootIfDue(now: LookTime) {
+    guard root.beginCheck(now: now.milliseconds), !root.check(.cachedOnly, now: now.milliseconds) else {
+      return
+    }
+    if submit(.checkRoot, .root, 0) == nil { root.giveUpCheck() }
+  }
+
+  // MARK: Parts of open files
+
+  /// How much of a file, from `offset` on, can be sent without waiting for a disk: at most `count` bytes, and no further
+  /// than the end of the window; 0 if it has to be waited for.
+  @inline(__always)
+  public func readyCount(_ file: FileReference, offset: Int64, count: Int64, now: UInt64) -> Int64 {
+    if unsafe file.pointer.pointee.isResident { return count }
+    let end = min(offset &+ count, Residency.windowEnd(offset))
+    return isReady(file, offset, now: now) ? end &- offset : 0
+  }
+
+  private func isReady(_ file: FileReference, _ offset: Int64, now: UInt64) -> Bool {
+    if unsafe file.pointer.pointee.isTrusted(offset, now: now) { return true }
+    let (descriptor, size, owner) = (file.file.descriptor, file.file.size, file.file.status.owner)
+    // Where there is nothing, sending finds that out.
+    guard offset < size else { return true }
+    let part = offset..<min(Residency.windowEnd(offset), size)
+    guard PageCache.holds(descriptor, part, owner: owner) == true else { return false }
+    unsafe file.pointer.pointee.noteResident(offset, now: now)
+    return true
+  }
+
+  /// Has the part of a file that begins at `offset` brought into the page cache; `waiter` is told by `finish`.
+  public mutating func waitForPart(_ file: FileReference, offset: Int64, waiter: UInt64) -> Lookup {
+    for index in pending.indices {
+      guard case .window(let other, let start) = pending[index].subject,
+        unsafe other.pointer == file.pointer, start <= offset,
+        Residency.windowEnd(start) == Residency.windowEnd(offset)
+      else { continue }
+      return join(index, waiter)
+    }
+    let count = min(Residency.windowEnd(offset), file.file.size) - offset
+    let lookup = start(
+      .read(descriptor: file.file.descriptor, offset: offset, count: count),
+      .window(file, offset: offset), 0, waiter)
+    // Open for as long as the helper thread reads.
+    if case .waits = lookup { retain(file) }
+    return lookup
+  }
+
+  // MARK: What helper threads have done
+
+  /// What a wait has come to.
+  public struct Finished {
+    /// The number of the wait.
+    public let identifier: UInt64
+    /// What was waited for; `waits` if it has to be looked for once more. A file is retained until `end`.
+    public let lookup: Lookup
+    /// Who waited for it.
+    public let waiters: [UInt64]
+  }
+
+  /// Takes in what a helper thread has done. To be followed by `end`, when all who waited have been told.
+  public mutating func finish(_ completion: FileCompletion, now: LookTime) -> Finished? {
+    guard let index = pending.firstIndex(where: { $0.identifier == completion.identifier }) else {
+      return nil
+    }
+    let load = pending.remove(at: index)
+    let lookup: Lookup
+    switch (load.subject, completion.result) {
+    case (.path(let path, let count, _), .loaded(let loaded)):
+      lookup = take(loaded, path, count, load, now: now)
+    case (.check(let file, let path, let count), .loaded(let loaded)):
+      unsafe file.pointer.pointee.isBeingChecked = false
+      _ = take(loaded, path, count, load, now: now)
+      release(file)
+      return nil
+    case (.window(let file, let offset), .read(let isDone)):
+      if isDone { unsafe file.pointer.pointee.noteResident(offset, now: now.milliseconds) }
+      lookup = isDone ? .file(file) : .failed(.inputOutput)
+      if isDone { retain(file) }
+      release(file)
+      return Finished(identifier: load.identifier, lookup: lookup, waiters: load.waiters)
+    default: return nil
+    }
+    if case .file(let file) = lookup { retain(file) }
+    return Finished(identifier: load.identifier, lookup: lookup, waiters: load.waiters)
+  }
+
+  private mutating func take(
+    _ loaded: LoadedFile, _ path: [CChar], _ count: Int, _ load: PendingLoad, now: LookTime
+  ) -> Lookup {
+    unsafe path.withUnsafeBufferPointer { path in
+      let key = unsafe key(path, count: count)
+      let known = unsafe entry(key)
+      // If somebody has seen a newer state meanwhile, whoever waits looks again.
+      return loaded.withLook { unsafe settle($0, key, load.revision, known, now: now) }
+        ?? .waits(load.identifier)
+    }
+  }
+
+  /// All who waited have been told.
+  public mutating func end(_ finished: Finished) {
+    if case .file(let file) = finished.lookup { release(file) }
+  }
+}

@@ -1,0 +1,317 @@
+internal import Glibc
+
+/// A worker's files, found by path without a system call. Bounded by the memory and by the descriptors that it may use;
+/// belongs to one thread.
+///
+/// A file is served for a while without a look at the disk (`trustMilliseconds`), unless another worker has seen a newer
+/// state of it (`Revisions`). Then it is looked at again: opened, asked for its status, and read anew if it is small,
+/// because times alone do not tell every change. What can't be looked at without waiting for a disk is left to a helper
+/// thread: see FileCache+Loading.
+@safe
+public struct FileCache: ~Copyable {
+  typealias Entry = UnsafeMutablePointer<OpenFile>
+
+  /// For how long a file is served without a look whether it has changed, in milliseconds.
+  public static var trustMilliseconds: UInt64 { 500 }
+  /// The longest path, in bytes: PATH_MAX.
+  public static var longestPath: Int { Int(PATH_MAX) - 1 }
+
+  /// What a cache may use.
+  public struct Bounds: Sendable {
+    /// Bytes for files that are kept in memory, with all that belongs to them.
+    public var memory: Int
+    /// Files that are kept open.
+    public var openFiles: Int
+    /// Files up to this many bytes are kept in memory; not more than `memory`.
+    public var inMemory: Int
+
+    /// Names the bounds.
+    public init(memory: Int, openFiles: Int, inMemory: Int) {
+      self.memory = memory
+      self.openFiles = openFiles
+      self.inMemory = inMemory
+    }
+  }
+
+  let root: DocumentRoot
+  let loader: FileLoader
+  /// Called by a helper thread with what it has done.
+  let answer: @Sendable (FileCompletion) -> Void
+  /// The name of the file that stands for its folder.
+  private let index: [UInt8]
+  private let seed: UInt64
+  private var table = PathTable()
+  /// Small files, by their bytes.
+  private var inMemory: EvictionQueue
+  /// Open files, by their number.
+  private var open: EvictionQueue
+  let reader: FileReader
+  /// The path that is looked for, with the name of its index, NUL-terminated.
+  let fullPath: UnsafeMutableBufferPointer<CChar>
+  /// What helper threads do for this worker.
+  var pending: [PendingLoad] = []
+  var lastIdentifier: UInt64 = 0
+  /// What it has counted.
+  public var counts = FileCounts()
+
+  /// An empty cache. `index` is the name of the file that stands for its folder. `answer` is called by helper threads of `loader`, and has to bring what they have done to `finish`.
+  public init(
+    root: DocumentRoot, index: String = "index.html", loader: FileLoader, bounds: Bounds,
+    answer: @escaping @Sendable (FileCompletion) -> Void
+  ) {
+    self.index = Array(index.utf8)
+    self.root = root
+    self.loader = loader
+    self.answer = answer
+    seed = root.hashSeed
+    inMemory = EvictionQueue(limit: bounds.memory)
+    open = EvictionQueue(limit: bounds.openFiles)
+    reader = FileReader(inMemory: bounds.inMemory)
+    unsafe fullPath = .allocate(capacity: Self.longestPath + 1)
+  }
+
+  deinit {
+    for index in 0...table.mask {
+      guard let entry = unsafe table.slots[index].entry else { continue }
+      unsafe entry.pointee.isCached = false
+      if unsafe entry.pointee.users == 0 { unsafe Self.free(entry) }
+    }
+    unsafe fullPath.deallocate()
+  }
+
+  // MARK: Finding
+
+  /// The file known by `path`, if it need not be looked at. `path` is relative to the root, decoded, and a folder's ends
+  /// with a slash or is empty: then its index is meant.
+  public mutating func find(_ path: Span<UInt8>, now: UInt64) -> FileReference? {
+    let hash = unsafe PathHash.of(path.bytes, seed: seed)
+    guard let entry = unsafe entry(path, hash) else { return nil }
+    if unsafe entry.pointee.frequency < 3 { unsafe entry.pointee.frequency &+= 1 }
+    guard unsafe now &- entry.pointee.checkedAt < Self.trustMilliseconds,
+      unsafe entry.pointee.revisionPlace.current == entry.pointee.revision
+    else { return nil }
+    return unsafe FileReference(entry)
+  }
+
+  @inline(__always)
+  private func entry(_ path: Span<UInt8>, _ hash: UInt64) -> Entry? {
+    var index = Int(truncatingIfNeeded: hash) & table.mask
+    while let entry = unsafe table.slots[index].entry {
+      if unsafe table.slots[index].hash == hash, unsafe entry.pointee.keyCount == path.count,
+        unsafe PathHash.equals(path.bytes, entry.pointee.path)
+      {
+        return unsafe entry
+      }
+      index = (index &+ 1) & table.mask
+    }
+    return nil
+  }
+
+  /// What a path leads to.
+  public enum Lookup {
+    /// A file, in the cache.
+    case file(FileReference)
+    /// A folder, named without its slash.
+    case directory
+    /// Nothing that can be served.
+    case failed(FileError)
+    /// A helper thread looks; `finish` will say for whom. The number is that of the wait.
+    case waits(UInt64)
+  }
+
+  /// Looks at what `path` leads to now, for whoever `find` had no answer for. `waiter` is told by `finish` if that takes
+  /// a helper thread.
+  public mutating func look(_ path: Span<UInt8>, now: LookTime, waiter: UInt64) -> Lookup {
+    guard let key = makeKey(path) else { return .failed(.notFound) }
+    var known = unsafe entry(path, key.hash)
+    counts.looks += 1
+    checkRootIfDue(now: now)
+    // Another worker may see a newer state just now: then what was seen here is looked at again.
+    for _ in 0..<8 {
+      let revision = key.revisionPlace.current
+      // Old for sure, if another worker has said so. Else it may be served while a helper thread looks.
+      let isUsable = unsafe known.map { unsafe $0.pointee.revision == revision } ?? false
+      if isUsable, let known = unsafe known, unsafe known.pointee.isBeingChecked {
+        return unsafe .file(FileReference(known))
+      }
+      let look = unsafe reader.look(key.path.baseAddress!, in: root.folder, .cachedOnly)
+      if case .wouldBlock = look {
+        return unsafe wait(key, revision, isUsable ? known : nil, waiter: waiter)
+      }
+      if let lookup = unsafe settle(look, key, revision, known, now: now) { return lookup }
+      unsafe known = unsafe entry(path, key.hash)
+    }
+    return .failed(.exhausted)
+  }
+
+  /// What the cache knows the path by, and the path to open. Good until the next call.
+  private func makeKey(_ path: Span<UInt8>) -> OpenFile.Key? {
+    let namesFolder = path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
+    let count = path.count + (namesFolder ? index.count : 0)
+    guard count <= Self.longestPath else { return nil }
+    let bytes = unsafe UnsafeMutableRawBufferPointer(fullPath)
+    unsafe path.bytes.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
+    if namesFolder {
+      unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[path.count...]).copyBytes(from: index)
+    }
+    unsafe fullPath[count] = 0
+    return unsafe key(UnsafeBufferPointer(rebasing: fullPath[...count]), count: path.count)
+  }
+
+  /// `path` is NUL-terminated; its first `count` bytes are what is looked for.
+  func key(_ path: UnsafeBufferPointer<CChar>, count: Int) -> OpenFile.Key {
+    func hash(_ count: Int) -> UInt64 {
+      let bytes = UnsafeRawBufferPointer(path)
+      return unsafe PathHash.of(
+        RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[..<count])), seed: seed)
+    }
+    // A file is one file, whether it is asked for by its own name or as its folder's index.
+    let place = root.revisions.place(of: hash(path.count - 1))
+    return unsafe OpenFile.Key(path: path, count: count, hash: hash(count), revisionPlace: place)
+  }
+
+  /// The entry that a path is known by.
+  func entry(_ key: OpenFile.Key) -> Entry? {
+    let bytes = unsafe UnsafeRawBufferPointer(key.path).bindMemory(to: UInt8.self)
+    return unsafe entry(UnsafeBufferPointer(rebasing: bytes[..<key.count]).span, key.hash)
+  }
+
+  // MARK: What a look has seen
+
+  /// Makes what was seen the cache's own. Nil if another worker may have seen a newer state meanwhile.
+  mutating func settle(
+    _ look: Look, _ key: OpenFile.Key, _ revision: UInt32, _ known: Entry?, now: LookTime
+  ) -> Lookup? {
+    if case .file(let found) = look, let known = unsafe known, unsafe known.pointee.isSame(as: found) {
+      if !found.isInMemory { close(found.descriptor) }
+      guard key.revisionPlace.current == revision else { return nil }
+      unsafe known.pointee.checkedAt = now.milliseconds
+      unsafe known.pointee.revision = revision
+      return unsafe .file(FileReference(known))
+    }
+    // Without a free descriptor, a file that is known must not be lost.
+    if case .failed(.exhausted) = look {
+      if let known = unsafe known, unsafe known.pointee.revision == key.revisionPlace.current {
+        return unsafe .file(FileReference(known))
+      }
+      return closeOne() ? nil : .failed(.exhausted)
+    }
+    // A new state, to this worker at least: the others are told before anybody can see it.
+    guard let revision = root.revisions.areShared ? key.revisionPlace.advance(from: revision) : revision
+    else {
+      if case .file(let found) = look, !found.isInMemory { close(found.descriptor) }
+      return nil
+    }
+    if let known = unsafe known { unsafe drop(known) }
+    switch look {
+    case .file(let found): return insert(found, key, revision, now: now)
+    case .directory:
+      // The index of a folder may itself be a folder: that is no file to serve.
+      return unsafe key.path.count - 1 > key.count ? .failed(.notFound) : .directory
+    case .failed(let error): return .failed(error)
+    case .wouldBlock: return .failed(.inputOutput)
+    }
+  }
+
+  private mutating func insert(
+    _ found: FoundFile, _ key: OpenFile.Key, _ revision: UInt32, now: LookTime
+  ) -> Lookup {
+    counts.loads += 1
+    guard let file = OpenFile(found, key, revision: revision, now: now) else {
+      return .failed(.exhausted)
+    }
+    let (weight, isInMemory) = (file.weight, file.isInMemory)
+    guard makeRoom(weight, isInMemory: isInMemory),
+      let memory = unsafe malloc(MemoryLayout<OpenFile>.stride)
+    else { return .failed(.exhausted) }
+    let entry = unsafe memory.bindMemory(to: OpenFile.self, capacity: 1)
+    unsafe entry.initialize(to: file)
+    guard unsafe table.insert(entry) else {
+      unsafe Self.free(entry)
+      return .failed(.exhausted)
+    }
+    if isInMemory { unsafe inMemory.insert(entry) } else { unsafe open.insert(entry) }
+    return unsafe .file(FileReference(entry))
+  }
+
+  // MARK: Giving way
+
+  /// Lets files give way until one of this weight fits; false if all that is left is being sent.
+  private mutating func makeRoom(_ weight: Int, isInMemory: Bool) -> Bool {
+    while isInMemory ? !inMemory.hasRoom(weight) : !open.hasRoom(weight) {
+      guard let victim = unsafe isInMemory ? inMemory.popVictim() : open.popVictim() else { return false }
+      counts.evictions += 1
+      unsafe forget(victim)
+    }
+    return true
+  }
+
+  /// Gives up an open file, so that its descriptor is free. False if there is none that is not being sent.
+  private mutating func closeOne() -> Bool {
+    guard let victim = unsafe open.popVictim() else { return false }
+    let isFree = unsafe victim.pointee.users == 0
+    unsafe forget(victim)
+    return isFree
+  }
+
+  private mutating func drop(_ entry: Entry) {
+    if unsafe entry.pointee.isInMemory { unsafe inMemory.remove(entry) } else { unsafe open.remove(entry) }
+    unsafe forget(entry)
+  }
+
+  /// Takes an entry that is in no queue any more out of the table.
+  private mutating func forget(_ entry: Entry) {
+    unsafe table.remove(entry)
+    unsafe entry.pointee.isCached = false
+    if unsafe entry.pointee.users == 0 { unsafe Self.free(entry) }
+  }
+
+  private static func free(_ entry: Entry) {
+    unsafe entry.deinitialize(count: 1)
+    unsafe Glibc.free(entry)
+  }
+
+  /// Keeps a file alive beyond the current turn.
+  public func retain(_ reference: FileReference) {
+    unsafe reference.pointer.pointee.users += 1
+  }
+
+  /// Ends what `retain` began.
+  public mutating func release(_ reference: FileReference) {
+    let entry = unsafe reference.pointer
+    unsafe entry.pointee.users -= 1
+    guard unsafe entry.pointee.users == 0 && !entry.pointee.isCached else { return }
+    if unsafe entry.pointee.isInMemory {
+      unsafe inMemory.noteEnd(of: entry)
+    } else {
+      unsafe open.noteEnd(of: entry)
+    }
+    unsafe Self.free(entry)
+  }
+}
+
+/// What a cache has counted.
+public struct FileCounts: Sendable {
+  /// Looks at the disk, or at the kernel's caches of it: for files that were not known, or not checked for a while.
+  public var looks = 0
+  /// Files that were opened or read anew.
+  public var loads = 0
+  /// Files that gave way to others.
+  public var evictions = 0
+  /// Waits for a helper thread.
+  public var diskWaits = 0
+  /// Waits that were refused because too many wait already.
+  public var diskRefused = 0
+
+  /// Nothing yet.
+  public init() {}
+
+  /// Adds what another cache has counted.
+  public mutating func add(_ other: FileCounts) {
+    looks += other.looks
+    loads += other.loads
+    evictions += other.evictions
+    diskWaits += other.diskWaits
+    diskRefused += other.diskRefused
+  }
+}

@@ -1,0 +1,199 @@
+internal import Glibc
+
+/// A file that is being served: open, or, if it is small, read into memory; with room before the content for a
+/// response head, so that both can leave in one send.
+@safe
+public struct OpenFile: ~Copyable {
+  /// The open file, or -1 where the content is in memory.
+  public let descriptor: Int32
+  /// In bytes.
+  public let size: Int64
+  /// Last modification in seconds since 1970, rounded down; no later than when the file was opened, so that what is once
+  /// said of a file whose time lies in the future stays so (RFC 9110 §8.8.2.1).
+  public let modifiedSeconds: Int64
+  /// Of the content.
+  public let mediaType: StaticString
+  /// Stands for the content: made of it where it is in memory, else of the file's status.
+  public let tagState: UInt64
+  /// Another content may have the same `tagState`: the file has changed so lately that its next change may get the same
+  /// time.
+  public let isRacy: Bool
+
+  let status: FileStatus
+  /// NUL-terminated, relative to the root; its first `keyCount` bytes are what the cache knows it by.
+  let path: UnsafeMutablePointer<CChar>
+  let keyCount: Int
+  let hash: UInt64
+  /// What it counts against the cache's bound: bytes, or 1 for a descriptor.
+  let weight: Int
+
+  /// When the file was last known to be what its path names, in milliseconds.
+  var checkedAt: UInt64
+  /// The number of its path when it was last looked at.
+  var revision: UInt32
+  let revisionPlace: Revisions.Place
+  /// A helper thread looks whether it has changed.
+  var isBeingChecked = false
+  /// How often it was asked for lately, at most 3: see EvictionQueue.
+  var frequency: UInt8 = 0
+  var isInMainQueue = false
+  var next: UnsafeMutablePointer<OpenFile>?
+  var previous: UnsafeMutablePointer<OpenFile>?
+  /// References from outside of the cache.
+  var users = 0
+  var isCached = true
+  /// What is known of its parts in the page cache; none where all is in memory.
+  var residency: Residency?
+
+  /// Head room, then the content if it is in memory.
+  @usableFromInline let memory: UnsafeMutableRawPointer
+  /// Bytes of content in memory.
+  @usableFromInline let contentCount: Int
+  @usableFromInline var headCount = 0
+  /// What the date in the head says, in seconds since 1970; the owner of the head keeps it.
+  public var headDate: Int64 = .min
+
+  /// The longest head, in bytes.
+  @inlinable
+  public static var headRoom: Int { 512 }
+
+  /// What the cache knows a file by.
+  @safe
+  struct Key {
+    /// NUL-terminated, relative to the root.
+    let path: UnsafeBufferPointer<CChar>
+    /// The first bytes of it, which are looked for.
+    let count: Int
+    let hash: UInt64
+    let revisionPlace: Revisions.Place
+  }
+
+  /// Takes over the descriptor of a file that was found, or copies its content. Nil, and the descriptor closed, where no
+  /// memory is free.
+  init?(_ found: FoundFile, _ key: Key, revision: UInt32, now: LookTime) {
+    let contentCount = unsafe found.content.count
+    let pathOffset = Self.headRoom + contentCount
+    guard let memory = unsafe aligned_alloc(64, (pathOffset + key.path.count + 63) & ~63) else {
+      if !found.isInMemory { close(found.descriptor) }
+      return nil
+    }
+    unsafe UnsafeMutableRawBufferPointer(start: memory + Self.headRoom, count: contentCount)
+      .copyMemory(from: found.content)
+    unsafe UnsafeMutableRawBufferPointer(start: memory + pathOffset, count: key.path.count)
+      .copyMemory(from: UnsafeRawBufferPointer(key.path))
+    unsafe path = (memory + pathOffset).assumingMemoryBound(to: CChar.self)
+    unsafe self.memory = unsafe memory
+    self.contentCount = contentCount
+    descriptor = found.descriptor
+    size = found.size
+    status = found.status
+    keyCount = key.count
+    hash = key.hash
+    revisionPlace = key.revisionPlace
+    self.revision = revision
+    checkedAt = now.milliseconds
+    let modified = found.status.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    modifiedSeconds = min(modified.quotient - (modified.remainder < 0 ? 1 : 0), now.wallSeconds)
+    unsafe mediaType = MediaType.of(
+      path: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(key.path).dropLast()))
+    if found.isInMemory {
+      weight = unsafe Self.overhead + pathOffset + key.path.count
+      unsafe tagState = ContentHash.of(found.content)
+      isRacy = false
+    } else {
+      weight = 1
+      isRacy = !found.status.isSettled(atNanoseconds: now.wallNanoseconds)
+      // No other look at it may find the same.
+      tagState = found.status.tagState &+ (isRacy ? UInt64(bitPattern: now.wallNanoseconds) | 1 : 0)
+      if !found.isResident { residency = Residency(size: found.status.size) }
+    }
+  }
+
+  /// What an entry takes beside its content: itself, its place in the table, and what malloc adds.
+  private static var overhead: Int { MemoryLayout<OpenFile>.size + 96 }
+
+  deinit {
+    if descriptor >= 0 { close(descriptor) }
+    unsafe free(memory)
+  }
+
+  /// Whether a look has found the very same state and content.
+  func isSame(as found: FoundFile) -> Bool {
+    guard status == found.status, isInMemory == found.isInMemory, !isRacy else { return false }
+    // Even with the same times: they have a clock's ticks, and stores through a mapping (mmap(2)) need not change them.
+    return unsafe !isInMemory
+      || found.content.count == contentCount
+        && (contentCount == 0 || memcmp(found.content.baseAddress!, content.baseAddress!, contentCount) == 0)
+  }
+
+  /// Nothing of it can be anywhere but in memory.
+  var isResident: Bool {
+    switch residency {
+    case .some: false
+    case .none: true
+    }
+  }
+
+  /// Whether the window of an offset was in the page cache a moment ago.
+  @inline(__always)
+  func isTrusted(_ offset: Int64, now: UInt64) -> Bool {
+    switch residency {
+    case .some(let residency): residency.isTrusted(offset, now: now)
+    case .none: true
+    }
+  }
+
+  /// It was just now.
+  func noteResident(_ offset: Int64, now: UInt64) {
+    switch residency {
+    case .some(let residency): residency.note(offset, now: now)
+    case .none: break
+    }
+  }
+
+  /// Whether the content is in memory.
+  @inlinable
+  public var isInMemory: Bool { descriptor < 0 }
+
+  /// The ready head; empty until there is one.
+  @inlinable
+  public var head: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(start: memory + (Self.headRoom &- headCount), count: headCount)
+  }
+
+  /// The content, where it is in memory.
+  @inlinable
+  public var content: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: memory + Self.headRoom, count: contentCount)
+  }
+
+  /// The ready head and the content behind it, in one piece.
+  @inlinable
+  public var headAndContent: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(
+      start: memory + (Self.headRoom &- headCount), count: headCount &+ contentCount)
+  }
+
+  /// Makes a copy of `head` the ready head; at most `headRoom` bytes.
+  public mutating func setHead(_ head: UnsafeRawBufferPointer) {
+    precondition(head.count <= Self.headRoom)
+    headCount = head.count
+    unsafe self.head.copyMemory(from: head)
+  }
+}
+
+/// A file in a worker's hands. Valid until the worker lets the cache work again, unless it is retained.
+@safe
+public struct FileReference {
+  @usableFromInline let pointer: UnsafeMutablePointer<OpenFile>
+
+  init(_ pointer: UnsafeMutablePointer<OpenFile>) {
+    unsafe self.pointer = unsafe pointer
+  }
+
+  /// The file, in place.
+  public var file: OpenFile {
+    @inlinable unsafeAddress { unsafe UnsafePointer(pointer) }
+    @inlinable nonmutating unsafeMutableAddress { unsafe pointer }
+  }
+}

@@ -1,0 +1,168 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// Does for workers what may have to wait for a disk, on helper threads of its own: opens and reads files, brings parts of
+/// them into the page cache, and sees where the root's path leads.
+///
+/// The queue is bounded: a disk that hangs takes the threads and then the queue, and whoever wants more of it is refused at
+/// once. What needs no disk goes on without all this.
+public final class FileLoader: Sendable {
+  /// What is to be done.
+  enum Job: Sendable {
+    /// Look at a path, NUL-terminated.
+    case load(path: [CChar])
+    /// Bring a part of an open file into the page cache.
+    case read(descriptor: Int32, offset: Int64, count: Int64)
+    /// See where the root's path leads.
+    case checkRoot
+  }
+
+  private struct Order: Sendable {
+    let job: Job
+    let identifier: UInt64
+    let answer: @Sendable (FileCompletion) -> Void
+  }
+
+  private let root: DocumentRoot
+  private let inMemory: Int
+  private let capacity: Int
+  private let orders = Mutex<[Order]>([])
+  /// A semaphore: as many as there are orders (`eventfd(2)`, EFD_SEMAPHORE).
+  private let semaphore: Int32
+
+  /// A queue for `capacity` jobs; files up to `inMemory` bytes are read. Nil if the process has no descriptor left.
+  public init?(root: DocumentRoot, inMemory: Int, capacity: Int) {
+    semaphore = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_SEMAPHORE))
+    guard semaphore >= 0 else { return nil }
+    self.root = root
+    self.inMemory = inMemory
+    self.capacity = capacity
+  }
+
+  deinit {
+    close(semaphore)
+  }
+
+  /// Puts a job into the queue; false if that is full. `answer` is called by a helper thread.
+  func submit(_ job: Job, identifier: UInt64, answer: @escaping @Sendable (FileCompletion) -> Void) -> Bool {
+    let isIn = orders.withLock { orders in
+      guard orders.count < capacity else { return false }
+      orders.append(Order(job: job, identifier: identifier, answer: answer))
+      return true
+    }
+    if isIn { eventfd_write(semaphore, 1) }
+    return isIn
+  }
+
+  /// A helper thread's life.
+  public func run() -> Never {
+    let reader = FileReader(inMemory: inMemory)
+    while true {
+      var one: eventfd_t = 0
+      guard unsafe eventfd_read(semaphore, &one) == 0 else { continue }
+      guard let order = orders.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { continue }
+      let result = perform(order.job, reader)
+      order.answer(FileCompletion(identifier: order.identifier, result: result))
+    }
+  }
+
+  private func perform(_ job: Job, _ reader: borrowing FileReader) -> FileCompletion.Result {
+    switch job {
+    case .load(let path):
+      checkRootIfDue()
+      // Before the look: what changes after that is newer than what is found.
+      let folder = root.folder
+      return unsafe path.withUnsafeBufferPointer { path in
+        .loaded(LoadedFile(unsafe reader.look(path.baseAddress!, in: folder, .blocking)))
+      }
+    case .read(let descriptor, let offset, let count):
+      return .read(isDone: Self.read(descriptor, offset, count))
+    case .checkRoot:
+      _ = root.check(.blocking, now: Self.milliseconds())
+      return .rootIsChecked
+    }
+  }
+
+  private func checkRootIfDue() {
+    let now = Self.milliseconds()
+    if root.beginCheck(now: now) { _ = root.check(.blocking, now: now) }
+  }
+
+  /// Reads the part and throws it away: it is in the page cache then. False if the disk has failed.
+  private static func read(_ descriptor: Int32, _ offset: Int64, _ count: Int64) -> Bool {
+    let step = 128 << 10
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: step, alignment: 4096)
+    defer { unsafe buffer.deallocate() }
+    // All of it is asked for at once; reading then waits for one after the other.
+    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+    var done: Int64 = 0
+    while done < count {
+      let wanted = Int(min(Int64(step), count - done))
+      let got = unsafe pread(descriptor, buffer.baseAddress, wanted, off_t(offset + done))
+      if got < 0 { return false }
+      // Cut meanwhile: sending finds that out.
+      if got == 0 { return true }
+      done += Int64(got)
+    }
+    return true
+  }
+
+  private static func milliseconds() -> UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
+    return UInt64(time.tv_sec) &* 1000 &+ UInt64(time.tv_nsec) / 1_000_000
+  }
+}
+
+/// What a helper thread has done, for the worker that wanted it.
+public struct FileCompletion: Sendable {
+  let identifier: UInt64
+  let result: Result
+
+  enum Result: Sendable {
+    case loaded(LoadedFile)
+    case read(isDone: Bool)
+    case rootIsChecked
+  }
+}
+
+/// A look on its way from a helper thread to a worker, with a copy of the content, since the helper looks for others
+/// meanwhile.
+struct LoadedFile: Sendable {
+  enum Outcome: Sendable {
+    case file(descriptor: Int32, FileStatus, content: [UInt8], isResident: Bool)
+    case directory
+    case failed(FileError)
+  }
+
+  let outcome: Outcome
+
+  init(_ look: Look) {
+    outcome =
+      switch look {
+      case .file(let file):
+        .file(
+          descriptor: file.descriptor, file.status, content: unsafe Array(file.content),
+          isResident: file.isResident)
+      case .directory: .directory
+      case .failed(let error): .failed(error)
+      case .wouldBlock: .failed(.inputOutput)
+      }
+  }
+
+  /// Lets `body` see it as its own look would.
+  func withLook<Result>(_ body: (Look) -> Result) -> Result {
+    switch outcome {
+    case .directory: body(.directory)
+    case .failed(let error): body(.failed(error))
+    case .file(let descriptor, let status, let content, let isResident):
+      unsafe content.withUnsafeBytes { content in
+        body(
+          .file(
+            unsafe FoundFile(
+              descriptor: descriptor, status: status, content: content, isResident: isResident)))
+      }
+    }
+  }
+}

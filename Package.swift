@@ -51,7 +51,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Server", "Site", "TLS", "CLinux",
+        "Server", "Worker", "Site", "TLS", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

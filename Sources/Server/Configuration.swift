@@ -43,6 +43,8 @@ public struct Configuration: Sendable {
   public var secure: Secure?
   /// Worker threads, at least 1.
   public var workers: Int
+  /// Bytes of small files that all workers together keep in memory; nil for a part of what the process may have.
+  public var cacheMemory: Int?
   /// All bounds.
   public var limits = Limits()
 

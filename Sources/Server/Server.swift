@@ -36,7 +36,8 @@ public enum Server {
         )
       }
       let secure = try configuration.secure.map { secure throws(StartError) in try SecureSetup(secure) }
-      let limits = try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
+      var limits = try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
+      limits.cacheMemory = configuration.cacheMemory ?? Limits.cacheMemory(of: MachineMemory.bytes)
       var pool = try WorkerPool()
       let loader = try FileLoader.start(root: root, limits: limits)
       var binding = try Binding(configuration, context: secure?.context)

@@ -46,6 +46,9 @@ public struct Limits: Sendable {
 
   /// Workers that share what is for all of them, at least 1.
   public var workers = 1
+  /// What the caches of all workers take by default where a process may have `memory` bytes: 32 MiB of 512 MiB, 4 GiB of
+  /// 64 GiB.
+  package static func cacheMemory(of memory: Int) -> Int { max(8 << 20, memory / 16) }
   /// A worker's part of `cacheMemory`.
   var cacheMemoryPerWorker: Int { cacheMemory / max(1, workers) }
 

@@ -3,6 +3,7 @@ import CLinux
 public import Logging
 public import Server
 import Site
+import Worker
 
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -45,6 +46,16 @@ struct Serve: ParsableCommand {
   @Option(help: "Worker threads: a number, or auto for one a CPU (default: auto).")
   var workers: WorkerCount?
 
+  @Option(
+    help: """
+      Memory for small files, for all workers together: bytes, or with K, M or G (default: a sixteenth of what \
+      this process may have).
+      """)
+  var cacheMemory: ByteCount?
+
+  @Option(help: "Threads that wait for disks, 1 to 64, so that workers need not (default: 4).")
+  var ioThreads: Int?
+
   @Flag(help: "HTTP only: nothing of TLS is set up, whatever certificate is given.")
   var plaintext = false
 
@@ -80,12 +91,20 @@ struct Serve: ParsableCommand {
     if let port, port != 0, port == secure?.port {
       throw ValidationError("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
     }
-    return Configuration(
+    var configuration = Configuration(
       site: Site(root: try Setting.value(root, "root") ?? "."),
       host: try Setting.value(host, "host") ?? "127.0.0.1",
       port: port,
       secure: secure,
       workers: try Setting.value(workers, "workers")?.count ?? WorkerCount.automatic)
+    configuration.cacheMemory = try Setting.value(cacheMemory, "cache-memory")?.bytes
+    if let threads = try Setting.value(ioThreads, "io-threads") {
+      guard (1...64).contains(threads) else {
+        throw ValidationError("--io-threads must be 1 to 64, not \(threads)")
+      }
+      configuration.limits.ioThreads = threads
+    }
+    return configuration
   }
 
   private func secureConfiguration() throws -> Configuration.Secure? {
@@ -121,6 +140,20 @@ struct WorkerCount: ExpressibleByArgument {
     } else {
       return nil
     }
+  }
+}
+
+/// A number of bytes: digits, and perhaps K, M or G for the powers of 1024.
+struct ByteCount: ExpressibleByArgument {
+  let bytes: Int
+
+  init?(argument: String) {
+    let units: [Character: Int] = ["K": 10, "M": 20, "G": 30]
+    let shift = argument.last.flatMap { units[Character($0.uppercased())] }
+    guard let number = Int(shift == nil ? argument : String(argument.dropLast())), number >= 0,
+      number <= Int.max >> (shift ?? 0)
+    else { return nil }
+    bytes = number << (shift ?? 0)
   }
 }
 

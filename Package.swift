@@ -71,7 +71,8 @@ let package = Package(
       name: "ServerTests",
       dependencies: ["Server", "Worker", .product(name: "Logging", package: "swift-log")],
       swiftSettings: strict),
+    .executableTarget(name: "slow-disk", path: "Tests/SlowDisk"),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["sluice", "CLinux"], swiftSettings: strict),
+      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux"], swiftSettings: strict),
   ]
 )

@@ -25,9 +25,15 @@ enum SecureClient {
     return client.output + client.errorOutput
   }
 
+  /// Connects, sends what it is told to, and puts out what comes until the server closes. Its exit status is 0 if that
+  /// was in good order.
+  static func quiet(_ port: UInt16, _ flags: [String] = []) throws -> Subprocess {
+    try Subprocess(command(port, ["-quiet"] + flags), stdin: .socket)
+  }
+
   /// Sends a request as it is and returns everything that comes until the server closes.
   static func exchange(_ port: UInt16, _ request: String, _ flags: [String] = []) throws -> Shell.Result {
-    let client = try Subprocess(command(port, ["-quiet"] + flags), stdin: .socket)
+    let client = try quiet(port, flags)
     client.send(request)
     let status = try client.wait()
     return Shell.Result(

@@ -6,13 +6,7 @@ final class SluiceProcess {
   /// The binary: SLUICE_BINARY, else the one beside the tests.
   static let binary: String = {
     if let path = unsafe getenv("SLUICE_BINARY") { return unsafe String(cString: path) }
-    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = unsafe buffer.withUnsafeMutableBytes { buffer in
-      unsafe readlink("/proc/self/exe", buffer.bindMemory(to: CChar.self).baseAddress!, buffer.count)
-    }
-    let tests = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
-    return tests.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-      + "/sluice"
+    return TestMachine.buildFolder + "/sluice"
   }()
 
   /// Which listeners there are.

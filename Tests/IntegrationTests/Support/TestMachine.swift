@@ -13,6 +13,16 @@ enum TestMachine {
 
   static let isRoot = geteuid() == 0
 
+  /// Where the tests' own program is, and those that were built with it.
+  static let buildFolder: String = {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = unsafe buffer.withUnsafeMutableBytes { buffer in
+      unsafe readlink("/proc/self/exe", buffer.bindMemory(to: CChar.self).baseAddress!, buffer.count)
+    }
+    let tests = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    return tests.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+  }()
+
   /// Whether a program is in PATH.
   static func has(_ program: String) -> Bool {
     let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"

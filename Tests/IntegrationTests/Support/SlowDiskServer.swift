@@ -50,10 +50,12 @@ final class SlowDiskServer {
     command += ["-Z", "--parallel-immediate", "--parallel-max", "10", "-w", "%{http_code}\\n"]
     command += ["-o", "\(folder.path)/small#1", "\(url)/hot.bin?[1-\(small)]"]
     command += ["-o", "\(folder.path)/large#1", "\(url)/hot-large.bin?[1-\(large)]"]
-    let result = try Shell.run(command, seconds: 30)
-    let codes = result.output.split(separator: "\n")
+    let client = try Subprocess(command)
+    try waitUntil("the hot files are served", seconds: 30) { client.exitStatus != nil }
+    let codes = client.output.split(separator: "\n")
     #expect(
-      codes.count == small + large && codes.allSatisfy { $0 == "200" }, "\(result.text)",
+      codes.count == small + large && codes.allSatisfy { $0 == "200" },
+      "\(client.output)\(client.errorOutput)",
       sourceLocation: location)
     let wrong =
       (1...small).count { readFile("\(folder.path)/small\($0)") != Pattern.bytes(Self.smallSize) }

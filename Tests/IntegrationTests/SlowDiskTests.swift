@@ -30,6 +30,11 @@ struct SlowDiskTests {
     try transport.expectFloodOfHungFilesIsSurvived(count: 250)
   }
 
+  @Test(arguments: [SlowDisk.Operation.open, .lookup])
+  func manyFilesThatHangEarlier(operation: SlowDisk.Operation) throws {
+    try Transport.plain.expectFloodOfHungFilesIsSurvived(count: 250, while: operation)
+  }
+
   @Test(arguments: Transport.everywhere, TransportClient.Departure.allCases)
   func clientGoesAway(transport: Transport, departure: TransportClient.Departure) throws {
     try transport.expectNothingIsLeft(after: departure)

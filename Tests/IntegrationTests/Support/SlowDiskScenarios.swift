@@ -51,15 +51,16 @@ extension Transfer.Transport {
     }
   }
 
-  /// Files that are hot are served while others wait for the disk, which are served afterwards.
-  func expectHotFilesGoOn(while stage: Stage) throws {
+  /// Files that are hot are served, `count` times, while others wait for the disk, which are served afterwards.
+  func expectHotFilesGoOn(while stage: Stage, count: Int = 200) throws {
     let server = try SlowDiskServer(self, Self.files)
     try prepare(server, stage)
     let clients = try Self.files.map { try server.ask("/slow/\($0.key)") }
     try waitUntil("the disk is asked", seconds: 30) {
       try server.disk.held > 0 || !stage.isNecessary && clients.allSatisfy(\.hasReceived)
     }
-    try server.expectHotFilesAreServed()
+    // Before the time of those who wait is up.
+    try server.expectHotFilesAreServed(small: count, large: count / 40)
     if stage.isNecessary {
       #expect(try server.disk.held > 0)
       #expect(!clients[0].hasReceived)
@@ -134,10 +135,12 @@ extension Transfer.Transport {
   }
 
   /// Far more requests for hung files than there are threads.
-  func expectFloodOfHungFilesIsSurvived(count: Int) throws {
+  func expectFloodOfHungFilesIsSurvived(
+    count: Int, while operation: SlowDisk.Operation = .read
+  ) throws {
     let server = try SlowDiskServer(self, [:])
     for index in 1...count { try server.disk.add("\(index).bin", size: 4096) }
-    try server.disk.hold(.read)
+    try server.disk.hold(operation)
     var command = try ["curl"] + Curl.flags + flags()
     command += ["-Z", "--parallel-immediate", "--parallel-max", "\(count)", "-w", "%{http_code}\\n"]
     command += try ["-o", "/dev/null", "\(url(server.sluice))/slow/[1-\(count)].bin"]
@@ -149,7 +152,7 @@ extension Transfer.Transport {
     #expect(codes.count == count && codes.allSatisfy { $0 == "503" }, "\(flood.output) \(flood.errorOutput)")
     #expect(try server.disk.held >= 2)
     // No more of them than there are threads: the others have not even begun.
-    #expect(try server.disk.count(.open) <= 2)
+    #expect(try server.disk.count(operation) <= 2)
     try server.disk.release()
     for index in [1, count / 2, count] { try server.expectServed("\(index).bin", size: 4096) }
     let metrics = try server.sluice.stopForMetrics()

@@ -2,12 +2,15 @@
 # Measures sluice beside the floor (the least that a C loop can do) and, with --peers, beside nginx, lighttpd and h2o:
 # installs what is missing, builds, and writes report.md, report.json and chart.svg.
 #
-# Usage: scripts/bench.sh [--quick] [--peers] [--lab] [--rounds N] [--out DIR]
+# Usage: scripts/bench.sh [--quick] [--peers] [--lab | --files] [--rounds N] [--out DIR]
 #
-#   --quick     about two minutes instead of twelve (with --peers: three instead of thirty)
+#   --quick     about two minutes instead of twelve (with --peers: three instead of thirty). Without the large working
+#               set, unless with --files
 #   --peers     also nginx, lighttpd and h2o from Debian's packages
 #   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
 #               kernel, to about 2 %, whatever else the machine does. Five to fifteen minutes. With --peers: nginx, too
+#   --files     only the large working set: 20,000 files, uniform and skewed, names that don't exist, and a crawler. A
+#               minute; with --peers (nginx with and without open_file_cache, lighttpd, h2o) four, with --quick less
 #   --rounds N  how often every case is measured; the report has the medians (default: 3; --quick 2; --lab 1)
 #   --out DIR   where the report goes (default: bench-report at the top of the repository)
 #
@@ -22,13 +25,17 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
 
 repo=$(repo_root)
-peers='' lab='' out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
+peers='' lab='' files='' out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
 
 while (($#)); do
     case $1 in
     --quick) plan+=(--quick) ;;
     --peers) peers=yes ;;
     --lab) lab=yes ;;
+    --files)
+        files=yes
+        plan+=(--files)
+        ;;
     --rounds)
         [[ ${2:-} =~ ^[1-9][0-9]?$ ]] || die "--rounds needs a number from 1 to 99"
         plan+=(--rounds "$2")
@@ -47,6 +54,8 @@ while (($#)); do
     esac
     shift
 done
+
+[[ ! $lab || ! $files ]] || die "--files measures times, --lab instructions: one of them"
 
 as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi

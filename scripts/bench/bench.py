@@ -12,10 +12,12 @@ from pathlib import Path
 
 import machine
 import probes
+from files import make_files
 from measure import Failed, count_hardware_events, count_system_calls, measure, run_load
-from plan import TEN, TRANSPORTS, make_plan
+from plan import ALL, FILES, TEN, TRANSPORTS, Case, make_plan
 from processes import kernel_tls_connections
-from servers import PEERS, Bench, Floor, Nginx, Sluice, Unavailable, check, find_program
+from servers import (FILE_PEERS, PEERS, Bench, Floor, Nginx, Sluice, Unavailable, check, check_files,
+                     find_program, large_cache)
 
 started = time.monotonic()
 
@@ -32,7 +34,7 @@ def read_arguments():
     parser.add_argument("--command", required=True)
     parser.add_argument("--commit", required=True)
     parser.add_argument("--rounds", type=int)
-    for flag in ("--peers", "--quick", "--lab"):
+    for flag in ("--peers", "--quick", "--lab", "--files"):
         parser.add_argument(flag, action="store_true")
     return parser.parse_args()
 
@@ -59,8 +61,9 @@ class Benchmark:
     def __init__(self, arguments, bench):
         self.arguments = arguments
         self.bench = bench
-        self.plan = make_plan(arguments.lab, arguments.quick, arguments.peers, arguments.rounds)
-        self.kinds = [Floor, Sluice] + peers(arguments)
+        self.plan = make_plan(arguments.lab, arguments.quick, arguments.peers, arguments.files, arguments.rounds)
+        self.kinds = [Floor, Sluice] + peers(arguments) if self.plan.cases else []
+        self.file_kinds = [Sluice] + FILE_PEERS * arguments.peers if self.plan.file_cases else []
         self.servers = []
         self.rows = {}  # case and server's name: row
         self.probes = {}
@@ -75,14 +78,16 @@ class Benchmark:
             self.probe_memory()
         for number in range(self.plan.rounds):
             for case in self.plan.cases:
-                self.measure_case(number, case)
+                self.measure_case(number, case, self.working())
         for case in self.plan.cases:
             if case.load in self.plan.counts or (case.load is TEN and case.size == "1 KiB"):
-                self.count(case)
+                self.count(case, self.working())
         if self.plan.probes:
             self.probe_instructions()
         if self.plan.long_probes:
             self.probe_at_length()
+        if self.plan.file_cases:
+            self.measure_files()
 
     def start(self, server):
         """Starts the server and refuses it if it sends other bytes than those of the file."""
@@ -94,11 +99,8 @@ class Benchmark:
             self.refused[server.name] = str(error)
             progress(f"{server.name}: NOT MEASURED: {error}")
 
-    def working(self, number=0):
-        """The servers to measure, another first in each round."""
-        servers = [s for s in self.servers if s.name not in self.refused]
-        shift = number % max(1, len(servers))
-        return servers[shift:] + servers[:shift]
+    def working(self):
+        return [s for s in self.servers if s.name not in self.refused]
 
     def row(self, case, server):
         key = (str(case), server.name)
@@ -106,32 +108,38 @@ class Benchmark:
             self.rows[key] = {"transport": case.transport, "size": case.size, "load": case.load.name,
                               "kind": case.load.kind, "threads": case.load.threads,
                               "connections": case.load.connections, "server": server.name,
-                              "rounds": [], "failed": None}
+                              "rounds": [], "failed": None, "unavailable": False}
         return self.rows[key]
 
-    def measure_case(self, number, case):
+    def measure_case(self, number, case, servers):
+        """Another one first in each round."""
         said = []
-        for server in self.working(number):
+        shift = number % max(1, len(servers))
+        for server in servers[shift:] + servers[:shift]:
             row = self.row(case, server)
             if row["failed"]:
                 continue
             try:
                 endpoint = server.endpoint(case)
-                if number == 0 and self.plan.warm_up:
+                # Files that were asked for otherwise in between have to find their places in the caches again.
+                if self.plan.warm_up and (number == 0 or case.load.kind == "files"):
                     run_load(self.bench, case, endpoint, self.plan.warm_up)
                 measured = measure(self.bench, case, endpoint, self.plan.seconds_of(case))
                 row["rounds"].append(measured)
                 said.append(f"{server.name} {measured['cpu_us_per_request']:.1f}")
             except (Failed, Unavailable) as reason:
-                row["failed"] = str(reason)
+                self.fail(row, reason)
                 if isinstance(reason, Failed):
                     progress(f"FAILED: {server.name}, {case}: {reason}")
         if said:
             unit = "thousand instructions" if self.arguments.lab else "us of CPU"
             progress(f"round {number + 1} of {self.plan.rounds}: {case}: {', '.join(said)} {unit} a request")
 
-    def count(self, case):
-        for server in self.working():
+    def fail(self, row, reason):
+        row["failed"], row["unavailable"] = str(reason), isinstance(reason, Unavailable)
+
+    def count(self, case, servers):
+        for server in servers:
             row = self.row(case, server)
             if row["failed"] or self.arguments.lab:
                 continue
@@ -169,6 +177,40 @@ class Benchmark:
         if self.sluice():
             for name, function in (("crowd", probes.crowd), ("two workers", probes.two_workers)):
                 self.probe(name, function, self.sluice(), self.plan.rounds, self.plan.seconds)
+
+    def measure_files(self):
+        """The large working set: servers of their own, with a site of their own, in rounds of their own."""
+        site = self.bench.work / "files"
+        make_files(site)
+        progress(f"{FILES} files made")
+        servers = []
+        for kind in self.file_kinds:
+            server = kind(self.bench, site)
+            self.servers.append(server)
+            try:
+                server.start(kernel=False)
+                check_files(self.bench, server, self.plan.file_cases)
+                self.fetch_all(server)
+                servers.append(server)
+                progress(f"{server.name}: has read all files")
+            except (Failed, RuntimeError, Unavailable) as reason:
+                for case in self.plan.file_cases:
+                    self.fail(self.row(case, server), reason)
+                progress(f"{server.name}: NOT MEASURED WITH FILES: {reason}")
+        for number in range(self.plan.rounds):
+            for case in self.plan.file_cases:
+                self.measure_case(number, case, servers)
+        if self.plan.counts:
+            for case in self.plan.file_cases:
+                self.count(case, servers)
+        self.probe("crawler", probes.crawler, Sluice(self.bench, site))
+
+    def fetch_all(self, server):
+        case = Case("plain", self.plan.file_cases[0].size, ALL)
+        for seconds in (2, 4, 8, 16, 32):
+            if run_load(self.bench, case, server.endpoint(case), seconds).requests >= FILES:
+                return
+        raise Failed(f"has not read {FILES} files in 32 seconds")
 
     def result(self):
         for row in self.rows.values():
@@ -210,7 +252,9 @@ def main():
                   "duration_s": time.monotonic() - started}
         plan = {"lab": arguments.lab, "quick": arguments.quick, "peers": arguments.peers,
                 "rounds": benchmark.plan.rounds, "seconds": benchmark.plan.seconds,
-                "servers": [kind.name for kind in benchmark.kinds], "sizes": list(benchmark.plan.sizes)}
+                "servers": [kind.name for kind in benchmark.kinds],
+                "file_servers": [kind.name for kind in benchmark.file_kinds], "nginx_open_files": large_cache(),
+                "sizes": list(benchmark.plan.sizes)}
         report = {"machine": facts, "plan": plan, **benchmark.result()}
     (arguments.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 

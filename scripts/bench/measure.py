@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from plan import PAUSE_MS, SIZES, MiB
+from plan import FILES, FOLDERS, PAUSE_MS, SIZES, MiB
 from processes import Counters, kernel_tls_connections, pinned, resident_kib
 
 HERE = Path(__file__).parent
@@ -40,14 +40,21 @@ def run_load(bench, case, endpoint, seconds):
                      "--latency", "-s", HERE / "wrk.lua"]
         arguments += ["-H", "Connection: close"] if case.load.kind == "close" else []
         arguments += [endpoint.url]
-    pause = {"PAUSE_MS": str(PAUSE_MS)} if case.load.kind == "paced" else {}
-    result = subprocess.run(pinned(arguments, bench.client_cpus), env=bench.client_environment | pause,
+    wishes = {}  # to wrk.lua
+    if case.load.kind == "paced":
+        wishes = {"PAUSE_MS": str(PAUSE_MS)}
+    elif case.load.kind == "files":
+        wishes = {"FILES": str(FILES), "FOLDERS": str(FOLDERS), "DRAW": case.load.draw}
+    result = subprocess.run(pinned(arguments, bench.client_cpus), env=bench.client_environment | wishes,
                             capture_output=True, text=True)
     try:
         said = json.loads(result.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         raise Failed(f"the client failed: {(result.stderr or result.stdout).strip()[-300:]}") from None
     run = Run(said.pop("requests"), said.pop("seconds"), said.pop("bytes"), {k: said.pop(k) for k in LATENCIES})
+    if case.load.draw == "missing":
+        # wrk.lua has seen to it that all of them are 404.
+        said["status"] -= run.requests
     errors = [f"{count} {what}" for what, count in said.items() if count]
     if errors:
         raise Failed(f"the client counts errors: {', '.join(errors)} in {run.requests} requests")

@@ -9,19 +9,23 @@ SIZES = {"1 KiB": KiB, "16 KiB": 16 * KiB, "100 KiB": 100 * KiB, "1 MiB": MiB, "
 # How the bytes leave. The order is that of the report.
 TRANSPORTS = {"plain": "plaintext", "kernel": "kernel TLS", "user": "user TLS"}
 
+# The large working set: so many files of one size in so many folders, more than a server keeps by default.
+FILES, FOLDERS, FILE_SIZE = 20_000, 200, 4 * KiB
+
 
 @dataclass(frozen=True)
 class Load:
     """Keep-alive requests by wrk, or new connections: by wrk (plaintext) or connections.c (TLS)."""
 
     name: str
-    kind: str  # keep-alive, paced, close, full, resumed
+    kind: str  # keep-alive, paced, files, close, full, resumed
     threads: int
     connections: int
+    draw: str = ""  # files: how wrk.lua chooses each request's path: all, uniform, skewed, missing
 
     @property
     def keeps_alive(self):
-        return self.kind in ("keep-alive", "paced")
+        return self.kind in ("keep-alive", "paced", "files")
 
 
 TEN = Load("10 connections", "keep-alive", 1, 10)
@@ -34,6 +38,11 @@ FOUR = Load("4 connections", "keep-alive", 1, 4)
 CLOSE = Load("a new connection for each request", "close", 1, 10)
 FULL = Load("a new connection and a full handshake for each request", "full", 4, 4)
 RESUMED = Load("a new connection and a resumed handshake for each request", "resumed", 4, 4)
+# Every file in turn, to fill the caches before anything is measured.
+ALL = Load("20,000 files, one after the other", "files", 1, 10, "all")
+UNIFORM = Load("20,000 files, uniform", "files", 1, 10, "uniform")
+SKEWED = Load("20,000 files, skewed", "files", 1, 10, "skewed")
+MISSING = Load("names that don't exist", "files", 1, 10, "missing")
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class Plan:
     counts: tuple  # the loads for which system calls and hardware counters are counted
     probes: bool  # idle connections and instructions
     long_probes: bool  # 10,000 idle connections, two workers
+    file_cases: tuple = ()  # those of the large working set, which have servers of their own
 
     @property
     def cases(self):
@@ -77,7 +87,13 @@ class Plan:
         return self.seconds
 
 
-def make_plan(lab, quick, peers, rounds):
+FILE_CASES = (Case("plain", "4 KiB", UNIFORM), Case("plain", "4 KiB", SKEWED), Case("plain", "404", MISSING))
+
+
+def make_plan(lab, quick, peers, files, rounds):
+    if files:
+        return Plan(rounds or (2 if quick else 3), 1 if quick else 3, 1, (), (), False, () if quick else (TEN,), False,
+                    False, FILE_CASES)
     if lab:
         sizes = ("1 KiB", "100 KiB") if quick else ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
         cases = tuple(Case(t, size, FOUR) for t in TRANSPORTS for size in sizes)
@@ -89,4 +105,4 @@ def make_plan(lab, quick, peers, rounds):
         return Plan(rounds or (2 if peers else 3), 1, 0, sizes, tuple(cases), True, (), True, False)
     cases = [Case(t, size, load) for load in (TEN, HUNDRED) for t in TRANSPORTS for size in SIZES]
     cases += [Case(t, "1 KiB", PACED) for t in TRANSPORTS]
-    return Plan(rounds or 3, 3, 1, tuple(SIZES), tuple(cases), True, (TEN,), True, True)
+    return Plan(rounds or 3, 3, 1, tuple(SIZES), tuple(cases), True, (TEN,), True, True, FILE_CASES)

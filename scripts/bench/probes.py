@@ -2,6 +2,8 @@
 
 import copy
 import json
+import random
+import re
 import socket
 import statistics
 import subprocess
@@ -9,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
+from files import path_of
 from measure import Failed, measure
-from plan import HUNDRED, PACED, SIZES, Case
+from plan import FILES, FILE_SIZE, HUNDRED, PACED, SIZES, Case
 from processes import Process, free_ports, pinned, proportional_kib, resident_kib
 
 HELD = 900  # what every peer's default limits allow
 CROWD = 10_000
 FEW, MANY = 1_000, 11_000
+# A crawler beside hot files, and a cache that holds the hot ones several times, but not all.
+CACHE_MEMORY, HOT, HOT_REQUESTS, CRAWLED_FOR_EACH = "16M", 500, 20_000, 4
 
 
 @contextmanager
@@ -133,3 +138,68 @@ def two_workers(bench, server, rounds, seconds):
             measured.append({"one": single, "two": double, "apart": apart, "busy_percent": busy,
                              "two_to_one": double / single, "two_to_apart": double / apart})
     return {"has_room": has_room} | {name: statistics.median(row[name] for row in measured) for name in measured[0]}
+
+
+def crawler(bench, server):
+    """How many requests for hot files are answered from sluice's cache before, while and after a crawler reads all others.
+
+    The server tells its counts when it ends, so each phase ends a server of its own: what a phase adds is the difference to
+    the one before. All of them get the same requests in the same order."""
+    random_numbers = random.Random(20000)
+
+    def skewed(count):
+        return [path_of(int(HOT ** random_numbers.random())) for _ in range(count)]
+    # A client of the site does not choose which files come first: the hot ones are any.
+    crawled = [path_of(number) for number in range(HOT, FILES)]
+    random_numbers.shuffle(crawled)
+    steps = [[path_of(number) for number in range(HOT)], skewed(HOT_REQUESTS), [], skewed(HOT_REQUESTS)]
+    beside = iter(skewed(len(crawled) // CRAWLED_FOR_EACH))
+    for number, path in enumerate(crawled, 1):
+        steps[2].append(path)
+        if number % CRAWLED_FOR_EACH == 0:
+            steps[2].append(next(beside))
+    misses = [_cache_misses(bench, server, steps[:count]) for count in range(1, len(steps) + 1)]
+    before, during, after = (b - a for a, b in zip(misses, misses[1:]))
+    # The crawler's requests are for files that were never asked for: all of them miss.
+    during -= len(crawled)
+    beside = len(steps[2]) - len(crawled)
+    return {"memory": CACHE_MEMORY, "hot": HOT, "crawled": len(crawled), "misses": misses,
+            **{phase: {"requests": requests, "hit_rate": 1 - missed / requests}
+               for phase, requests, missed in (("before", HOT_REQUESTS, before), ("during", beside, during),
+                                               ("after", HOT_REQUESTS, after))}}
+
+
+def _cache_misses(bench, server, steps):
+    """Of a sluice that was asked for the paths of these steps and then ended."""
+    ports = free_ports(2)
+    arguments = [*server.command("user", *ports), "--cache-memory", CACHE_MEMORY, "--log-level", "info"]
+    try:
+        process = bench.start("crawled", arguments, ports)
+    except RuntimeError as error:
+        if "cache-memory" in str(error):
+            raise Failed("this sluice has no --cache-memory") from None
+        raise
+    try:
+        with socket.create_connection(("127.0.0.1", ports[0]), timeout=60) as connection:
+            for path in (path for step in steps for path in step):
+                connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                _receive_file(connection)
+    finally:
+        process.stop()
+    stopped = re.findall(r"stopped: (.*)", process.log.read_text())
+    counts = dict(re.findall(r"(\w+)=(\d+)", stopped[-1])) if stopped else {}
+    if "cache_misses" not in counts:
+        raise Failed("this sluice does not say cache_misses when it stops")
+    return int(counts["cache_misses"])
+
+
+def _receive_file(connection):
+    """One response, which must be that of a file. Throws Failed."""
+    got = b""
+    while (end := got.find(b"\r\n\r\n")) < 0 or len(got) < end + 4 + FILE_SIZE:
+        more = connection.recv(65536)
+        if not more:
+            break
+        got += more
+    if not got.startswith(b"HTTP/1.1 200 ") or len(got) != end + 4 + FILE_SIZE:
+        raise Failed(f"a wrong response: {got[:80]!r}")

@@ -1,6 +1,7 @@
 """Processes that the benchmark starts, and what the kernel counts of them."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -75,6 +76,11 @@ def free_ports(count):
     for one in sockets:
         one.close()
     return ports
+
+
+def most_files():
+    """How many files each of the servers may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 @dataclass

@@ -3,14 +3,17 @@
 import hashlib
 import os
 import shutil
+import statistics
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from plan import SIZES
-from processes import Process, free_ports
+from files import missing_path, path_of
+from plan import FILES, FILE_SIZE, SIZES
+from processes import Process, free_ports, most_files
 
 HERE = Path(__file__).parent
+SPARE = 1000  # descriptors for other things than files
 
 # For curl and wrk: they offer this one cipher, so every server uses it.
 CLIENT_OPENSSL = """openssl_conf = settings
@@ -83,18 +86,19 @@ class Server:
     name = ""
     has_kernel_tls = True
 
-    def __init__(self, bench):
+    def __init__(self, bench, site=None):
         self.bench = bench
+        self.site = site or bench.site
         self.processes = {}  # transport: process and its ports for HTTP and HTTPS
         self.endpoints = {}
 
     def command(self, transport, port, tls_port):
         raise NotImplementedError
 
-    def start(self):
-        """One process for plaintext and user TLS, and one more for kernel TLS."""
+    def start(self, kernel=True):
+        """One process for plaintext and user TLS, and one more for kernel TLS if it is wanted."""
         self.processes["user"] = self.processes["plain"] = self._start("user")
-        if self.bench.kernel_tls and self.has_kernel_tls:
+        if kernel and self.bench.kernel_tls and self.has_kernel_tls:
             self.processes["kernel"] = self._start("kernel")
 
     def _start(self, transport):
@@ -132,7 +136,7 @@ class Sluice(Server):
     name = "sluice"
 
     def command(self, transport, port, tls_port, workers=1):
-        return [self.bench.programs["sluice"], "serve", self.bench.site, "--workers", workers, "--port", port,
+        return [self.bench.programs["sluice"], "serve", self.site, "--workers", workers, "--port", port,
                 "--tls-port", tls_port, "--cert", self.bench.certificate, "--key", self.bench.key,
                 "--ktls", "auto" if transport == "kernel" else "off"]
 
@@ -142,7 +146,7 @@ class Floor(Server):
 
     name = "floor"
 
-    def start(self):
+    def start(self, kernel=True):
         pass
 
     def key(self, case):
@@ -164,16 +168,19 @@ class Floor(Server):
 class Peer(Server):
     """A server that is started with a configuration of this folder."""
 
+    program = ""  # as the configuration is called, too
     options = {"user": "", "kernel": ""}
+    open_files = ""  # the configuration's lines about its cache of open files
     user = ""  # the configuration's line that keeps a worker root, if we are
 
     def command(self, transport, port, tls_port):
-        folder = self.bench.work / f"{self.name}-{transport}"
+        folder = self.bench.work / f"{self.program}-{port}"
         folder.mkdir(exist_ok=True)
-        text = (HERE / f"{self.name}.conf.in").read_text()
-        values = {"WORK": folder, "SITE": self.bench.site, "PORT": port, "TLS_PORT": tls_port,
+        text = (HERE / f"{self.program}.conf.in").read_text()
+        values = {"WORK": folder, "SITE": self.site, "PORT": port, "TLS_PORT": tls_port,
                   "CERT": self.bench.certificate, "KEY": self.bench.key, "KTLS": self.options[transport],
-                  "USER": self.user if os.geteuid() == 0 else ""}
+                  "USER": self.user if os.geteuid() == 0 else "", "OPEN_FILES": self.open_files,
+                  "DESCRIPTORS": most_files()}
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         (folder / "conf").write_text(text)
@@ -184,24 +191,48 @@ class Peer(Server):
 
 
 class Nginx(Peer):
-    name = "nginx"
+    name = program = "nginx"
     options = {"user": "-KTLS", "kernel": "KTLS"}
     user = "user root;"
+    open_files = "open_file_cache max=1024 inactive=600s; open_file_cache_valid 600s;"
 
     def arguments(self, configuration):
         return [self.bench.programs["nginx"], "-e", "stderr", "-c", configuration]
 
 
+class NginxWithoutCache(Nginx):
+    open_files = ""
+
+
+class NginxWithLargeCache(Nginx):
+    name = "nginx, open_file_cache"
+
+    @property
+    def open_files(self):
+        return f"open_file_cache max={large_cache()} inactive=600s; open_file_cache_valid 600s;"
+
+
+def large_cache():
+    """For how many open files nginx gets a cache: more than there are, where this process may open as many."""
+    return min(2 * FILES, most_files() - SPARE)
+
+
 class Lighttpd(Peer):
-    name = "lighttpd"
+    name = program = "lighttpd"
     options = {"user": "-KTLS", "kernel": "KTLS"}
+
+    def start(self, kernel=True):
+        # It keeps a file open for some seconds, however many there are, and then has none left to answer with.
+        if self.site != self.bench.site and most_files() < FILES + SPARE:
+            raise Unavailable(f"it would keep {FILES} files open, and may open {most_files()} here")
+        super().start(kernel)
 
     def arguments(self, configuration):
         return [self.bench.programs["lighttpd"], "-D", "-f", configuration]
 
 
 class H2O(Peer):
-    name = "h2o"
+    name = program = "h2o"
     user = "user: root"
     has_kernel_tls = False
 
@@ -210,6 +241,8 @@ class H2O(Peer):
 
 
 PEERS = [Nginx, Lighttpd, H2O]
+# For the large working set. A cache of fewer open files than that helps nginx less than none.
+FILE_PEERS = [NginxWithoutCache, NginxWithLargeCache, Lighttpd, H2O]
 
 
 def find_program(name):
@@ -240,6 +273,33 @@ def check(bench, server, cases):
             raise RuntimeError(f"{server.name} sends wrong bytes: {case}")
         endpoint.response_bytes = int(head) + SIZES[case.size]
         got.unlink()
+
+
+def check_files(bench, server, cases):
+    """Fetches some of the files of the large working set, and names that don't exist. Throws RuntimeError on other bytes
+    and on another status than 404."""
+    files, missing = range(0, FILES, FILES // 100), range(0, FILES, FILES // 10)
+    paths = [path_of(number) for number in files] + [missing_path(number) for number in missing]
+    endpoint = server.endpoint(cases[0])
+    arguments = ["curl", "--silent", "--show-error", "--write-out", "%{http_code} %{size_header} %{size_download}\n"]
+    for number, path in enumerate(paths):
+        arguments += ["--output", bench.work / f"got-{number}", f"http://127.0.0.1:{endpoint.port}/{path}"]
+    result = subprocess.run(arguments, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError(f"{server.name} does not answer as it should: {result.stderr.strip()}")
+    found = [tuple(map(int, line.split())) for line in result.stdout.splitlines()]
+    for number, path in enumerate(paths):
+        expected = (200, FILE_SIZE) if number < len(files) else (404, found[-1][2])
+        status, _, size = found[number]
+        got = bench.work / f"got-{number}"
+        if (status, size) != expected or (status == 200 and _digest(got) != _digest(server.site / path)):
+            raise RuntimeError(f"{server.name} sends something else than it should for /{path}: {status}, {size} bytes")
+        got.unlink(missing_ok=True)
+    lengths = [head + size for _, head, size in found]
+    for case in cases:
+        of_case = lengths[len(files):] if case.load.draw == "missing" else lengths[:len(files)]
+        # Heads may differ by a digit or two of an entity tag.
+        server.endpoint(case).response_bytes = statistics.mean(of_case)
 
 
 def _digest(path):

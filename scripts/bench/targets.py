@@ -2,14 +2,16 @@
 
 import statistics
 
-from plan import FOUR, FULL, HUNDRED, PACED, TEN
+from plan import FOUR, FULL, HUNDRED, MISSING, PACED, SKEWED, TEN, UNIFORM
 
 PASS, FAIL, NOT_MEASURED = "pass", "FAIL", "not measured"
 PEERS = ("nginx", "lighttpd", "h2o")
+FILE_PEERS = (*PEERS, "nginx, open_file_cache")
 CPU = "cpu_us_per_request"
 
 RECEIVES = ("read", "readv", "recvfrom", "recvmsg")
 SENDS = ("write", "writev", "sendto", "sendmsg", "sendfile", "splice")
+LOOKS = ("open", "openat", "openat2", "stat", "lstat", "newfstatat", "fstat", "statx", "read", "pread64", "close")
 WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
 
 
@@ -56,7 +58,7 @@ class Targets:
 
     def best_peer(self, *case, name=CPU):
         values = []
-        for peer in PEERS:
+        for peer in FILE_PEERS:
             try:
                 values.append((self.value(peer, *case, name=name), peer))
             except Missing:
@@ -115,10 +117,18 @@ class Targets:
             for transport, name in (("plain", "plaintext"), ("user", "user TLS")):
                 self.add(f"p99 latency: {name}, 1 KiB, 100 connections, {how}, against the best peer", 1.0,
                          self.against_peer(transport, "1 KiB", load, "p99_us"))
+        for name, size, load, bound in (("20,000 files of 4 KiB, uniform", "4 KiB", UNIFORM, 0.95),
+                                        ("20,000 files of 4 KiB, skewed", "4 KiB", SKEWED, 0.90),
+                                        ("names that don't exist", "404", MISSING, 0.90)):
+            self.add(f"CPU per request: plaintext, {name}, against the best peer", bound,
+                     self.against_peer("plain", size, load))
         self.add("user-mode instructions per 1 KiB plaintext request", 800, self.user_instructions)
         # A little more than one, for the calls that begin and end a connection.
         for name, calls, bound in (("receives", RECEIVES, 1.05), ("sends", SENDS, 1.05), ("waits", WAITS, 1)):
-            self.add(f"system calls per 1 KiB plaintext request: {name}", bound, self.system_calls(calls))
+            self.add(f"system calls per 1 KiB plaintext request: {name}", bound,
+                     self.system_calls(calls, "1 KiB", TEN))
+        self.add("system calls per name that doesn't exist: to find that out", 1.05,
+                 self.system_calls(LOOKS, "404", MISSING))
         self.add("PSS per idle connection: plaintext, KiB", 1.0, self.idle("plain"))
         self.add("PSS per idle connection: TLS, KiB", 10.0, self.idle("user"))
         self.add("p99 beside 10,000 idle TLS connections, against the load alone", 1.2, self.crowd)
@@ -157,7 +167,7 @@ class Targets:
         self.only(False)
         found = self.report["probes"].get(name)
         if not found:
-            raise Missing("left out by --quick")
+            raise Missing("left out by --quick and --files")
         if "failed" in found:
             raise Missing(found["failed"])
         return found
@@ -166,11 +176,10 @@ class Targets:
         count = self.probe("user instructions")["per_request"]
         return count, f"{count:.0f}"
 
-    def system_calls(self, names):
+    def system_calls(self, names, size, load):
         def measure():
             self.only(False)
-            self.value("sluice", "plain", "1 KiB", TEN)
-            calls = self.found["plain", "1 KiB", TEN.name, "sluice"].get("system_calls")
+            calls = self.row("sluice", "plain", size, load).get("system_calls")
             if not calls:
                 raise Missing(self.report["probes"].get("system_calls", "not counted"))
             used = {name: calls[name] for name in names if name in calls}

@@ -9,8 +9,9 @@
 #   --peers     also nginx, lighttpd and h2o from Debian's packages
 #   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
 #               kernel, to about 2 %, whatever else the machine does. Five to fifteen minutes. With --peers: nginx, too
-#   --files     only the large working set: 20,000 files, uniform and skewed, names that don't exist, and a crawler. A
-#               minute; with --peers (nginx with and without open_file_cache, lighttpd, h2o) four, with --quick less
+#   --files     only the large working set: 20,000 files, uniform and skewed, names that don't exist, and a crawler;
+#               and a slow disk (FUSE: as root). Three minutes; with --peers (nginx with and without open_file_cache,
+#               lighttpd, h2o) six, with --quick less
 #   --rounds N  how often every case is measured; the report has the medians (default: 3; --quick 2; --lab 1)
 #   --out DIR   where the report goes (default: bench-report at the top of the repository)
 #
@@ -101,6 +102,7 @@ out=$(cd "$out" && pwd -P)
 for tool in floor connections; do
     gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o "$tools/$tool" "$repo/scripts/bench/$tool.c" -lssl -lcrypto
 done
+gcc -std=gnu11 -O2 -Wall -Wextra -o "$tools/slow-disk" "$repo/Tests/SlowDisk/main.c"
 "$repo/scripts/certs.sh" --out "$tools" >/dev/null 2>&1 || die "scripts/certs.sh failed: run it to see why"
 
 commit=$(git -C "$repo" rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -46,7 +46,8 @@ def peers(arguments):
 def make_bench(arguments, work):
     """Copies what is started: in the lab, everything outside /tmp is slow to read."""
     wanted = {"sluice": arguments.sluice, "floor": arguments.tools / "floor",
-              "connections": arguments.tools / "connections", "wrk": find_program("wrk")}
+              "connections": arguments.tools / "connections",
+              "slow-disk": arguments.tools / "slow-disk", "wrk": find_program("wrk")}
     wanted |= {kind.name: find_program(kind.name) for kind in peers(arguments)}
     programs = {name: shutil.copy2(path, work / name) for name, path in wanted.items() if path}
     if not arguments.lab:
@@ -204,6 +205,9 @@ class Benchmark:
             for case in self.plan.file_cases:
                 self.count(case, servers)
         self.probe("crawler", probes.crawler, Sluice(self.bench, site))
+        site = self.bench.work / "disk"
+        site.mkdir()
+        self.probe("disk", probes.disk, Sluice(self.bench, site), self.plan.rounds, self.plan.seconds)
 
     def fetch_all(self, server):
         case = Case("plain", self.plan.file_cases[0].size, ALL)

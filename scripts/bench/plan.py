@@ -34,6 +34,8 @@ HUNDRED = Load("100 connections", "keep-alive", 4, 100)
 # server can answer and wrk can make.
 PACED = Load("100 connections, paced", "paced", 4, 100)
 PAUSE_MS = 2
+# Downloads that leave the server time.
+PACED_PAIR = Load("2 connections, paced", "paced", 1, 2)
 FOUR = Load("4 connections", "keep-alive", 1, 4)
 CLOSE = Load("a new connection for each request", "close", 1, 10)
 FULL = Load("a new connection and a full handshake for each request", "full", 4, 4)
@@ -87,6 +89,8 @@ class Plan:
         return self.seconds
 
 
+# What is measured beside a slow disk.
+DISK_CASES = (Case("plain", "1 KiB", PACED), Case("plain", "1 MiB", PACED_PAIR), Case("user", "1 MiB", PACED_PAIR))
 FILE_CASES = (Case("plain", "4 KiB", UNIFORM), Case("plain", "4 KiB", SKEWED), Case("plain", "404", MISSING))
 
 

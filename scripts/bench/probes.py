@@ -1,26 +1,33 @@
 """What is measured apart from the cases: idle connections, instructions in user mode, workers."""
 
 import copy
+import itertools
 import json
 import random
 import re
 import socket
+import shutil
 import statistics
 import subprocess
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
 from files import path_of
 from measure import Failed, measure
-from plan import FILES, FILE_SIZE, HUNDRED, PACED, SIZES, Case
+from plan import DISK_CASES, FILES, FILE_SIZE, HUNDRED, PACED, SIZES, Case
 from processes import Process, free_ports, pinned, proportional_kib, resident_kib
+from servers import check
 
 HELD = 900  # what every peer's default limits allow
 CROWD = 10_000
 FEW, MANY = 1_000, 11_000
 # A crawler beside hot files, and a cache that holds the hot ones several times, but not all.
 CACHE_MEMORY, HOT, HOT_REQUESTS, CRAWLED_FOR_EACH = "16M", 500, 20_000, 4
+# A slow disk: milliseconds of a read, who asks for its files, and how many there are of each size.
+READ_MS, COLD_CONNECTIONS, COLD_FILES, COLD_SIZES = 200, 16, 2_000, {"small": FILE_SIZE, "large": SIZES["1 MiB"]}
 
 
 @contextmanager
@@ -203,3 +210,135 @@ def _receive_file(connection):
         got += more
     if not got.startswith(b"HTTP/1.1 200 ") or len(got) != end + 4 + FILE_SIZE:
         raise Failed(f"a wrong response: {got[:80]!r}")
+
+
+@contextmanager
+def slow_disk(bench, folder):
+    """A file system at the folder whose answers come as late as it is told. Gives what tells it."""
+    if "slow-disk" not in bench.programs:
+        raise Failed("slow-disk was not built")
+    program = subprocess.Popen(pinned([bench.programs["slow-disk"], folder], bench.client_cpus), text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def answer(command):
+        said = program.stdout.readline().strip()
+        if not said.startswith("ok"):
+            raise Failed(f"no slow disk here: {command}: {said or 'it has ended'}")
+
+    def tell(command):
+        program.stdin.write(command + "\n")
+        program.stdin.flush()
+        answer(command)
+    try:
+        answer("mount")
+        yield tell
+    finally:
+        # It unmounts itself. Whoever still waits for it gets an error.
+        program.stdin.close()
+        program.wait()
+
+
+class ColdClients:
+    """Connections that ask for files which nobody has read yet, one after the other, until they are stopped."""
+
+    def __init__(self, port, paths):
+        self.answered = 0  # with the file, in time
+        self.paths = paths
+        self.lock = threading.Lock()
+        self.is_over = False
+        self.connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(COLD_CONNECTIONS)]
+        self.threads = [threading.Thread(target=self.ask, args=(c,)) for c in self.connections]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self, connection):
+        good = True
+        while good and not self.is_over:
+            with self.lock:
+                path = next(self.paths)
+            try:
+                connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                good = receive(connection)
+            except OSError:
+                good = False
+            with self.lock:
+                self.answered += good and not self.is_over
+
+    def stop(self):
+        self.is_over = True
+        for connection in self.connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the server has closed it
+        for thread in self.threads:
+            thread.join()
+        for connection in self.connections:
+            connection.close()
+
+
+def receive(connection):
+    """Reads one response to its end. Whether it is one with a file, all of it."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = connection.recv(65536)
+        if not more:
+            return False
+        got += more
+    head, _, content = got.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    missing = int(length[1]) - len(content) if length else 0
+    while missing > 0:
+        more = connection.recv(65536)
+        if not more:
+            return False
+        missing -= len(more)
+    return head.startswith(b"HTTP/1.1 200 ")
+
+
+def disk(bench, server, rounds, seconds):
+    """The p99 of files in the page cache, in microseconds: alone, beside connections that ask for files of a disk whose
+    reads take 200 ms, and beside some that ask for files of one that never answers. One worker for all of it."""
+    for size in SIZES:
+        shutil.copy2(bench.file(size), server.site)
+    mounted = server.site / "cold"
+    mounted.mkdir()
+    found = {str(case): {"alone": [], "slow": [], "hung": []} for case in DISK_CASES}
+    answered = {"slow": [], "hung": []}
+    failed = {}
+    with slow_disk(bench, mounted) as tell:
+        names = [f"{name}-{number}" for number in range(COLD_FILES) for name in COLD_SIZES]
+        for name in names:
+            tell(f"file {name} {COLD_SIZES[name.partition('-')[0]]}")
+        paths = itertools.cycle(f"cold/{name}" for name in names)
+        try:
+            server.start(kernel=False)
+            check(bench, server, DISK_CASES)
+            for _ in range(rounds):
+                for case in DISK_CASES:
+                    for disk, rule in (("alone", None), ("slow", f"delay read * {READ_MS}"), ("hung", "hold read *")):
+                        endpoint = server.endpoint(case)
+                        if not rule:
+                            found[str(case)][disk].append(measure(bench, case, endpoint, seconds)["p99_us"])
+                            continue
+                        tell(rule)
+                        clients = ColdClients(server.endpoint(DISK_CASES[0]).port, paths)
+                        try:
+                            time.sleep(2 * READ_MS / 1000)
+                            found[str(case)][disk].append(measure(bench, case, endpoint, seconds)["p99_us"])
+                        except Failed as reason:
+                            failed[f"{disk}, {case}"] = str(reason)
+                        finally:
+                            clients.is_over = True
+                            # First: a server that waits for the disk does not see its clients go.
+                            tell("release")
+                            clients.stop()
+                        answered[disk].append(clients.answered)
+        finally:
+            server.stop()
+    if not failed and not min(answered["slow"]):
+        raise Failed("not one file of the slow disk was sent")
+    # What else the machine does only adds to them: the lowest figure says most of the server.
+    return {"cases": {case: {disk: min(figures, default=None) for disk, figures in of_case.items()}
+                      for case, of_case in found.items()},
+            "failures": failed, "answered": {disk: sum(counts) for disk, counts in answered.items()}}

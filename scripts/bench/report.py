@@ -7,7 +7,7 @@ from pathlib import Path
 
 import chart
 from plan import TRANSPORTS
-from targets import CPU, FILE_PEERS, Targets, ratio
+from targets import CPU, FILE_PEERS, NOT_MEASURED, Targets, ratio
 
 # Title, name in the JSON, digits, and whether it says something in the lab, where time is instructions.
 COLUMNS = [
@@ -96,7 +96,7 @@ class Report:
         self.data = data
         self.lab = data["plan"]["lab"]
         # First what this run measured.
-        self.targets = sorted(Targets(data).rows, key=lambda target: target["figure"] is None)
+        self.targets = sorted(Targets(data).rows, key=lambda target: target["verdict"] == NOT_MEASURED)
         self.lines = []
 
     def markdown(self):

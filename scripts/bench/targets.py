@@ -1,8 +1,9 @@
 """What Sluice promises of its speed, as rows: the target, its bound, what was measured, pass or fail."""
 
+import math
 import statistics
 
-from plan import FOUR, FULL, HUNDRED, MISSING, PACED, SKEWED, TEN, UNIFORM
+from plan import DISK_CASES, FOUR, FULL, HUNDRED, MISSING, PACED, SKEWED, TEN, UNIFORM
 
 PASS, FAIL, NOT_MEASURED = "pass", "FAIL", "not measured"
 PEERS = ("nginx", "lighttpd", "h2o")
@@ -75,6 +76,8 @@ class Targets:
             verdict = PASS if good else FAIL
         except Missing as reason:
             figure, said, verdict = None, f"({reason})", NOT_MEASURED
+        if figure == math.inf:
+            figure = None  # JSON has no word for it
         self.rows.append({"target": target, "bound": f"{'≥' if at_least else '≤'} {bound:g}", "figure": figure,
                           "said": said, "verdict": verdict})
 
@@ -132,6 +135,10 @@ class Targets:
         self.add("PSS per idle connection: plaintext, KiB", 1.0, self.idle("plain"))
         self.add("PSS per idle connection: TLS, KiB", 10.0, self.idle("user"))
         self.add("p99 beside 10,000 idle TLS connections, against the load alone", 1.2, self.crowd)
+        for disk, how in (("slow", "one whose reads take 200 ms"), ("hung", "one that does not answer")):
+            for case in DISK_CASES:
+                self.add(f"p99 of a file in memory beside files of a disk, {how}: {case}, against the load alone", 1.2,
+                         self.beside_disk(disk, str(case)))
         self.add("requests per second of two workers on two CPUs, against one", 1.8, self.two_workers, at_least=True)
         self.add("requests per second of two workers, against two servers that share nothing", 0.95, self.workers_apart,
                  at_least=True)
@@ -198,6 +205,16 @@ class Targets:
         found = self.probe("crowd")
         times = found["beside_us"] / found["alone_us"]
         return times, f"{times:.2f} × alone ({found['beside_us']:.0f} against {found['alone_us']:.0f} us)"
+
+    def beside_disk(self, disk, case):
+        def measure():
+            found = self.probe("disk")
+            failure = found["failures"].get(f"{disk}, {case}")
+            if failure:
+                return math.inf, f"it did not answer as it should: {failure}"
+            alone, beside = (found["cases"][case][name] for name in ("alone", disk))
+            return beside / alone, f"{beside / alone:.2f} × alone ({beside:.0f} against {alone:.0f} us)"
+        return measure
 
     def two_workers(self):
         found = self.probe("two workers")

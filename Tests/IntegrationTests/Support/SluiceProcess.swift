@@ -146,3 +146,15 @@ extension Substring {
     firstRange(of: text)
   }
 }
+
+extension SluiceProcess {
+  /// Its user and system time in hundredths of a second.
+  func processorTicks() throws -> Int {
+    let status = readFile("/proc/\(process.identifier)/stat") ?? []
+    let fields = String(decoding: status, as: UTF8.self).split(separator: " ")
+    guard fields.count > 14, let user = Int(fields[13]), let system = Int(fields[14]) else {
+      throw TestFailure("no times")
+    }
+    return user + system
+  }
+}

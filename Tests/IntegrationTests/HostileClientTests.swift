@@ -57,4 +57,128 @@ import Testing
     try expectHello(sluice)
     #expect(try sluice.stop() == 0)
   }
+
+  // MARK: Memory
+
+  /// How much of its address space it takes when nobody has come, in KiB.
+  private func sizeAtStart() throws -> Int {
+    let sluice = try SluiceProcess(TemporarySite.common().path, .both(TestCertificates.ecdsa))
+    try expectHello(sluice)
+    let status = String(decoding: readFile("/proc/\(sluice.process.identifier)/status") ?? [], as: UTF8.self)
+    guard let size = status.firstMatch(of: /VmPeak:\s*(\d+)/).flatMap({ Int($0.output.1) }) else {
+      throw TestFailure("no size")
+    }
+    return size
+  }
+
+  /// A server that gets some tens of MiB more than it starts with, and what the C library has reserved already.
+  private func serveInLittleMemory() throws -> SluiceProcess {
+    try SluiceProcess(
+      TemporarySite.common().path, .both(TestCertificates.ecdsa),
+      prefix: limited("-v \(sizeAtStart() + (24 << 10))"))
+  }
+
+  @Test func halfHeadsThatFillTheMemory() throws {
+    try TestMachine.raiseDescriptorLimit()
+    let sluice = try serveInLittleMemory()
+    do {
+      let head = Array("GET /hello.txt HTTP/1.1\r\nHost: a\r\nX-Long: ".utf8)
+      let half = head + [UInt8](repeating: UInt8(ascii: "x"), count: 30 << 10)
+      var connections: [RawConnection] = []
+      for _ in 0..<5000 where sluice.process.exitStatus == nil {
+        let connection = try sluice.connect()
+        // It may be refused.
+        _ = connection.sendWhatFits(half[...])
+        connections.append(connection)
+      }
+    }
+    try expectHello(sluice)
+  }
+
+  @Test func pipelinesThatFillTheMemory() throws {
+    try TestMachine.raiseDescriptorLimit()
+    let sluice = try serveInLittleMemory()
+    do {
+      let (port, pipeline) = (try sluice.plainPort, Flood.Pipeline(path: "/16384.bin"))
+      var floods: [Flood] = []
+      for _ in 0..<2000 where sluice.process.exitStatus == nil { floods.append(try Flood(port, pipeline)) }
+      for _ in 0..<20 {
+        for flood in floods { flood.sendMore() }
+        usleep(20_000)
+      }
+    }
+    try expectHello(sluice)
+  }
+
+  // MARK: Handshakes
+
+  /// Full handshakes by the hundred: they are all done, and who is there already is answered in the meantime.
+  @Test func manyHandshakesBesideAConnection() throws {
+    let sluice = try SluiceProcess(TemporarySite.common().path, .both(TestCertificates.ecdsa))
+    let connection = try sluice.connect()
+    let url = try sluice.url("https") + "/hello.txt"
+    let secure = try SecureClient.interactive(sluice.securePort)
+    let flags =
+      try Curl.flags + Curl.trusting(TestCertificates.ecdsa) + ["--no-sessionid", "-H", "Connection: close"]
+    let clients = try (0..<4).map { _ in
+      try Subprocess(["curl"] + flags + [String](repeating: url, count: 125))
+    }
+    var asked = 0
+    repeat {
+      try connection.get("/hello.txt")
+      #expect(try connection.response().text == "hello\n")
+      secure.send("GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      asked += 1
+      try waitUntil("the secure connection is answered") {
+        secure.output.matches(of: /HTTP\/1.1 200 OK/).count >= asked || secure.exitStatus != nil
+      }
+      try #require(secure.exitStatus == nil, "\(secure.errorOutput)")
+    } while !clients.allSatisfy { $0.exitStatus != nil }
+    for client in clients {
+      #expect(client.exitStatus == 0, "\(client.errorOutput)")
+      #expect(client.output == String(repeating: "hello\n", count: 125))
+    }
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["user_tls"] == 501 && metrics["handshakes_failed"] == 0, "\(metrics)")
+  }
+}
+
+/// Clients that are slow, over minutes: SLUICE_SLOW_TESTS=1.
+@Suite(.enabled(if: TestMachine.hasTime, "these take minutes: set SLUICE_SLOW_TESTS=1"))
+struct SlowClientTests {
+  private func download(_ transport: Transfer.Transport) throws -> (SluiceProcess, RawConnection) {
+    let site = try TemporarySite()
+    try site.addSparse("huge.bin", size: 100 << 20)
+    let sluice = try transport.serve(site.path)
+    let connection = try sluice.connect()
+    try connection.get("/huge.bin")
+    return (sluice, connection)
+  }
+
+  /// 8 kB each second, with the buffers as they are: the socket is not writable for more than a minute at a time, but the
+  /// client takes something all the time.
+  @Test func steadyReaderIsNotCutOff() throws {
+    let (sluice, connection) = try download(.plain)
+    let start = now()
+    var taken = 0
+    for second in 1...150 {
+      let count = try #require(connection.takeAtMost(8000), "it ended after \(second) s and \(taken) bytes")
+      taken += count
+      while now() < start + Double(second) { usleep(10_000) }
+    }
+    #expect(taken > 149 * 8000)
+    #expect(try sluice.stopForMetrics()["timeouts"] == 0)
+  }
+
+  @Test func whoTakesNothingIsCutOff() throws {
+    let (sluice, connection) = try download(.plain)
+    let start = now()
+    try waitUntil("it is cut off", seconds: 130) {
+      var polled = pollfd(fd: connection.descriptor, events: 0, revents: 0)
+      return unsafe poll(&polled, 1, 100) > 0
+    }
+    #expect(now() - start > 55)
+    #expect(try connection.rest().end == .reset)
+    #expect(try sluice.stopForMetrics()["timeouts"] == 1)
+  }
 }

@@ -38,4 +38,17 @@ enum TestMachine {
       "setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps",
       "-dac_override,-dac_read_search",
     ] : []
+
+  /// Whether tests that take minutes may run.
+  static let hasTime = unsafe getenv("SLUICE_SLOW_TESTS") != nil
+
+  /// Lets this process open as many files as it may, for tests with thousands of connections.
+  static func raiseDescriptorLimit() throws {
+    var limit = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    unsafe getrlimit(resource, &limit)
+    guard limit.rlim_max >= 6000 else { throw TestFailure("only \(limit.rlim_max) files may be open") }
+    limit.rlim_cur = limit.rlim_max
+    unsafe setrlimit(resource, &limit)
+  }
 }

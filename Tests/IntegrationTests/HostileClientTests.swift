@@ -65,17 +65,17 @@ import Testing
     let sluice = try SluiceProcess(TemporarySite.common().path, .both(TestCertificates.ecdsa))
     try expectHello(sluice)
     let status = String(decoding: readFile("/proc/\(sluice.process.identifier)/status") ?? [], as: UTF8.self)
-    guard let size = status.firstMatch(of: /VmPeak:\s*(\d+)/).flatMap({ Int($0.output.1) }) else {
+    guard let size = status.firstMatch(of: /VmSize:\s*(\d+)/).flatMap({ Int($0.output.1) }) else {
       throw TestFailure("no size")
     }
     return size
   }
 
-  /// A server that gets some tens of MiB more than it starts with, and what the C library has reserved already.
+  /// A server that gets some 16 MiB more than it starts with.
   private func serveInLittleMemory() throws -> SluiceProcess {
     try SluiceProcess(
       TemporarySite.common().path, .both(TestCertificates.ecdsa),
-      prefix: limited("-v \(sizeAtStart() + (24 << 10))"))
+      prefix: limited("-v \(sizeAtStart() + (16 << 10))"))
   }
 
   @Test func halfHeadsThatFillTheMemory() throws {

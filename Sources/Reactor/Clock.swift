@@ -18,11 +18,4 @@ public enum Clock {
     unsafe clock_gettime(CLOCK_REALTIME_COARSE, &time)
     return Int64(time.tv_sec)
   }
-
-  /// Nanoseconds since 1970-01-01 00:00 UTC, as exactly as the kernel can say.
-  public static func wallNanoseconds() -> Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-  }
 }

@@ -25,8 +25,6 @@ struct WorkerClock {
     wallSeconds = Clock.wallSeconds()
   }
 
-  /// As the file cache wants it. Reads the time of day to the nanosecond.
-  var lookTime: LookTime {
-    LookTime(milliseconds: milliseconds, wallNanoseconds: Clock.wallNanoseconds())
-  }
+  /// As the file cache wants it.
+  var lookTime: LookTime { LookTime(milliseconds: milliseconds, wallSeconds: wallSeconds) }
 }

@@ -78,11 +78,10 @@ extension FileCache {
     return pending.count - 1
   }
 
-  /// Once in a while: sees where the root's path leads, or has it seen.
-  mutating func checkRootIfDue(now: LookTime) {
-    guard root.beginCheck(now: now.milliseconds), !root.check(.cachedOnly, now: now.milliseconds) else {
-      return
-    }
+  /// Sees where the root's path leads, or has it seen, unless another worker does.
+  mutating func checkRoot(now: UInt64) {
+    nextRootCheck = now + DocumentRoot.trustMilliseconds
+    guard root.beginCheck(now: now), !root.check(.cachedOnly, now: now) else { return }
     if submit(.checkRoot, .root, 0) == nil { root.giveUpCheck() }
   }
 

@@ -34,6 +34,10 @@ public struct FileCache: ~Copyable {
   }
 
   let root: DocumentRoot
+  /// The root's folder as this worker knows it, its number, and when to see whether the path leads there still.
+  private var folder: RootFolder
+  private var folderNumber: UInt32
+  var nextRootCheck: UInt64 = 0
   let loader: FileLoader
   /// Called by a helper thread with what it has done.
   let answer: @Sendable (FileCompletion) -> Void
@@ -61,6 +65,8 @@ public struct FileCache: ~Copyable {
   ) {
     self.index = Array(index.utf8)
     self.root = root
+    folderNumber = root.folderNumber
+    folder = root.folder
     self.loader = loader
     self.answer = answer
     seed = root.hashSeed
@@ -125,7 +131,7 @@ public struct FileCache: ~Copyable {
     guard let key = makeKey(path) else { return .failed(.notFound) }
     var known = unsafe entry(path, key.hash)
     counts.looks += 1
-    checkRootIfDue(now: now)
+    if now.milliseconds >= nextRootCheck { checkRoot(now: now.milliseconds) }
     // Another worker may see a newer state just now: then what was seen here is looked at again.
     for _ in 0..<8 {
       let revision = key.revisionPlace.current
@@ -134,7 +140,11 @@ public struct FileCache: ~Copyable {
       if isUsable, let known = unsafe known, unsafe known.pointee.isBeingChecked {
         return unsafe .file(FileReference(known))
       }
-      let look = unsafe reader.look(key.path.baseAddress!, in: root.folder, .cachedOnly)
+      if folderNumber != root.folderNumber {
+        folderNumber = root.folderNumber
+        folder = root.folder
+      }
+      let look = unsafe reader.look(key.path.baseAddress!, in: folder, .cachedOnly)
       if case .wouldBlock = look {
         return unsafe wait(key, revision, isUsable ? known : nil, waiter: waiter)
       }
@@ -160,14 +170,14 @@ public struct FileCache: ~Copyable {
 
   /// `path` is NUL-terminated; its first `count` bytes are what is looked for.
   func key(_ path: UnsafeBufferPointer<CChar>, count: Int) -> OpenFile.Key {
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(path).dropLast())
     func hash(_ count: Int) -> UInt64 {
-      let bytes = UnsafeRawBufferPointer(path)
-      return unsafe PathHash.of(
-        RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[..<count])), seed: seed)
+      unsafe PathHash.of(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[..<count])), seed: seed)
     }
+    let own = hash(count)
     // A file is one file, whether it is asked for by its own name or as its folder's index.
-    let place = root.revisions.place(of: hash(path.count - 1))
-    return unsafe OpenFile.Key(path: path, count: count, hash: hash(count), revisionPlace: place)
+    let place = root.revisions.place(of: bytes.count == count ? own : hash(bytes.count))
+    return unsafe OpenFile.Key(path: path, count: count, hash: own, revisionPlace: place)
   }
 
   /// The entry that a path is known by.

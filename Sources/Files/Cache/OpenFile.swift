@@ -102,9 +102,10 @@ public struct OpenFile: ~Copyable {
       isRacy = false
     } else {
       weight = 1
-      isRacy = !found.status.isSettled(atNanoseconds: now.wallNanoseconds)
+      let time = now.wallNanoseconds
+      isRacy = !found.status.isSettled(atNanoseconds: time)
       // No other look at it may find the same.
-      tagState = found.status.tagState &+ (isRacy ? UInt64(bitPattern: now.wallNanoseconds) | 1 : 0)
+      tagState = found.status.tagState &+ (isRacy ? UInt64(bitPattern: time) | 1 : 0)
       if !found.isResident { residency = Residency(size: found.status.size) }
     }
   }

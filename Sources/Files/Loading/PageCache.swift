@@ -13,23 +13,30 @@ enum PageCache {
     let start = part.lowerBound / pageSize * pageSize
     let pages = (part.upperBound - start + pageSize - 1) / pageSize
     let cached = CLinux_cachedPages(descriptor, UInt64(start), UInt64(part.upperBound - start))
+    if cached >= pages {
+      // It counts pages that are still being read, too; the last one comes last.
+      return probe(descriptor, part.upperBound - 1)
+        ?? askByMapping(descriptor, start..<part.upperBound, owner: owner)
+    }
     // On some file systems what it is asked of is not where the pages are: then it says 0.
-    if cached >= pages { return true }
     if cached > 0 { return false }
     return askByProbes(descriptor, part) ?? askByMapping(descriptor, start..<part.upperBound, owner: owner)
   }
 
-  /// preadv2(2) with RWF_NOWAIT, a byte here and there.
+  /// preadv2(2) with RWF_NOWAIT of one byte; nil where the file system can't say.
+  private static func probe(_ descriptor: Int32, _ offset: Int64) -> Bool? {
+    var byte: UInt8 = 0
+    if unsafe CLinux_preadCached(descriptor, &byte, 1, off_t(offset)) >= 0 { return true }
+    return errno == EOPNOTSUPP ? nil : false
+  }
+
+  /// A byte here and there.
   private static func askByProbes(_ descriptor: Int32, _ part: Range<Int64>) -> Bool? {
-    func probe(_ offset: Int64) -> Bool? {
-      var byte: UInt8 = 0
-      if unsafe CLinux_preadCached(descriptor, &byte, 1, off_t(offset)) >= 0 { return true }
-      return errno == EOPNOTSUPP ? nil : false
-    }
     for offset in stride(from: part.lowerBound, to: part.upperBound, by: Int(probeDistance)) {
-      guard probe(offset) == true else { return probe(offset) }
+      let isThere = probe(descriptor, offset)
+      guard isThere == true else { return isThere }
     }
-    return probe(part.upperBound - 1)
+    return probe(descriptor, part.upperBound - 1)
   }
 
   /// mincore(2), which tells the truth only to who owns the file, or to root.

@@ -21,6 +21,8 @@ public final class DocumentRoot: Sendable {
     var isBeingChecked = false
   }
 
+  /// Goes up whenever another folder takes the place of the one before, after it has.
+  private let generation = Atomic<UInt32>(0)
   private let path: String
   private let support: LookupSupport
   private let state: Mutex<State>
@@ -52,6 +54,9 @@ public final class DocumentRoot: Sendable {
 
   /// The folder as of late.
   var folder: RootFolder { state.withLock { $0.folder } }
+
+  /// The number of the folder: as long as it stays, so does the folder.
+  var folderNumber: UInt32 { generation.load(ordering: .acquiring) }
 
   /// It is time to see where the path leads, and nobody does it yet: whoever is told so calls `check`.
   func beginCheck(now: UInt64) -> Bool {
@@ -97,6 +102,7 @@ public final class DocumentRoot: Sendable {
     }
     let found = RootFolder(descriptor: descriptor, identity: identity, support: support)
     state.withLock { $0.folder = found }
+    generation.wrappingAdd(1, ordering: .releasing)
     return true
   }
 }

@@ -5,54 +5,13 @@ import Testing
 @testable import Files
 
 @Suite struct FileCacheTests {
-  /// A cache over a folder of its own. The time is what the test says it is.
-  final class Fixture {
-    let folder: TemporaryFolder
-    var cache: FileCache
-
-    /// Files of up to 16 bytes are kept in memory.
-    init(capacity: Int = 64) throws {
-      folder = try TemporaryFolder()
-      cache = FileCache(root: try DocumentRoot(path: folder.path), capacity: capacity, inMemory: 16)
-    }
-
-    func find(_ path: String, at now: UInt64 = 0) -> FileReference? {
-      cache.find(Array(path.utf8).span, now: now)
-    }
-
-    func load(_ path: String, at now: UInt64 = 0) -> FileCache.Loaded {
-      cache.load(Array(path.utf8).span, now: now, wallSeconds: 0)
-    }
-
-    /// As a worker does it: looks, and opens what is not there.
-    func get(_ path: String, at now: UInt64 = 0) throws -> FileReference {
-      if let file = find(path, at: now) { return file }
-      guard case .file(let file) = load(path, at: now) else { throw SetUpError("no file \(path)") }
-      return file
-    }
-
-    func text(_ path: String, at now: UInt64 = 0) throws -> String {
-      try get(path, at: now).text
-    }
-
-    /// Files that are open; the folder itself does not count.
-    var openFiles: Int { folder.openFiles }
-  }
+  typealias Fixture = CacheFixture
 
   static let trust = FileCache.trustMilliseconds
   static let small = "small"
   static let large = "more than sixteen bytes"
 
-  /// What did not become a file, as text.
-  static func outcome(_ loaded: FileCache.Loaded) -> String {
-    switch loaded {
-    case .file(let reference): "file \(reference.text)"
-    case .directory: "directory"
-    case .failed(let error): "\(error)"
-    }
-  }
-
-  // MARK: Finding and loading
+  // MARK: Finding and looking
 
   @Test func whatWasLoadedIsFound() throws {
     let fixture = try Fixture()
@@ -70,7 +29,7 @@ import Testing
 
   /// The hash takes eight bytes at a time and then what is left: names of all lengths that differ in one byte.
   @Test func namesThatAreAlmostTheSame() throws {
-    let fixture = try Fixture(capacity: 4_096)
+    let fixture = try Fixture()
     var names: [String] = []
     for length in 1...40 {
       for place in [0, length / 2, length - 1] {
@@ -107,7 +66,7 @@ import Testing
       ("out", "notFound"), ("fifo", "notFound"), ("..", "notFound"), ("../", "notFound"), ("/", "notFound"),
       (String(repeating: "n", count: 256), "notFound"),
     ] {
-      #expect(Self.outcome(fixture.load(path)) == expected, "\(path)")
+      #expect(Fixture.outcome(fixture.look(path)) == expected, "\(path)")
     }
     // What is found under one name is not found under the other.
     #expect(try fixture.text("") == "home")
@@ -126,12 +85,12 @@ import Testing
     }
     let longest = path(FileCache.longestPath, "a.txt")
     #expect(longest.utf8.count == FileCache.longestPath)
-    #expect(Self.outcome(fixture.load(longest)) == "file a")
-    #expect(Self.outcome(fixture.load("x" + longest)) == "notFound")
+    #expect(Fixture.outcome(fixture.look(longest)) == "file a")
+    #expect(Fixture.outcome(fixture.look("x" + longest)) == "notFound")
     // With the name of the index it must fit, too.
-    #expect(Self.outcome(fixture.load(path(FileCache.longestPath - 11, ""))) == "file home")
-    #expect(Self.outcome(fixture.load(path(FileCache.longestPath - 1, ""))) == "notFound")
-    #expect(Self.outcome(fixture.load(String(repeating: "n/", count: 100_000))) == "notFound")
+    #expect(Fixture.outcome(fixture.look(path(FileCache.longestPath - 11, ""))) == "file home")
+    #expect(Fixture.outcome(fixture.look(path(FileCache.longestPath - 1, ""))) == "notFound")
+    #expect(Fixture.outcome(fixture.look(String(repeating: "n/", count: 100_000))) == "notFound")
   }
 
   @Test(.enabled(if: geteuid() != 0, "root may read everything"))
@@ -139,7 +98,7 @@ import Testing
     let fixture = try Fixture()
     try fixture.folder.write("a", "a")
     try fixture.folder.setMode("a", 0)
-    #expect(Self.outcome(fixture.load("a")) == "forbidden")
+    #expect(Fixture.outcome(fixture.look("a")) == "forbidden")
   }
 
   // MARK: Content
@@ -204,18 +163,6 @@ import Testing
     #expect(byte == 0)
   }
 
-  @Test func aFileShorterThanItsStatusIsNotRead() throws {
-    let folder = try TemporaryFolder()
-    try folder.write("a", "0123456789")
-    let descriptor = unsafe open(folder("a"), O_RDONLY)
-    try #require(descriptor >= 0)
-    defer { close(descriptor) }
-    #expect(unsafe OpenFile.read(descriptor, count: 11) == nil)
-    let memory = unsafe try #require(OpenFile.read(descriptor, count: 10))
-    defer { unsafe memory.deallocate() }
-    #expect(memory.count == OpenFile.headRoom + 10)
-  }
-
   // MARK: Change
 
   /// How a file can change; each is seen when the time of trust is over, and not before.
@@ -267,14 +214,13 @@ import Testing
     #expect(fixture.find("a", at: start + Self.trust - 1) != nil)
     #expect(fixture.find("a", at: start + Self.trust) == nil)
     #expect(fixture.find("a", at: start + Self.trust) == nil)
-    #expect(Self.outcome(fixture.load("a", at: start + Self.trust)) == expected)
+    #expect(Fixture.outcome(fixture.look("a", at: start + Self.trust)) == expected)
   }
 
   /// Writes over a file until its time of change is another.
   static func edit(_ folder: TemporaryFolder, _ name: String, _ text: String) throws {
-    let root = try DocumentRoot(path: folder.path)
-    let before = unsafe root.status(name)
-    repeat { try folder.write(name, text) } while unsafe root.status(name) == before
+    let before = fileStatus(folder(name))
+    repeat { try folder.write(name, text) } while fileStatus(folder(name)) == before
   }
 
   @Test(arguments: [small, large])
@@ -283,13 +229,14 @@ import Testing
     try fixture.folder.write("a", content)
     let first = try fixture.get("a", at: 1_000)
     for now in stride(from: 1_000, to: 5_000, by: 100) {
-      let file = try #require(fixture.find("a", at: UInt64(now)))
+      let file = try fixture.get("a", at: UInt64(now))
       #expect(file.isSame(first))
     }
-    // Checked at 4500 or later, so it is trusted until 5000 at least.
+    #expect(fixture.cache.counts.loads == 1)
+    // Checked at 4500, so it is trusted until 5000.
     try fixture.folder.remove("a")
     #expect(fixture.find("a", at: 4_999) != nil)
-    #expect(fixture.find("a", at: 5_900) == nil)
+    #expect(fixture.find("a", at: 5_000) == nil)
   }
 
   @Test func aFileThatIsBeingSentOutlivesItsName() throws {
@@ -298,7 +245,7 @@ import Testing
     let file = try fixture.get("a")
     fixture.cache.retain(file)
     try fixture.folder.remove("a")
-    #expect(fixture.find("a", at: Self.trust) == nil)
+    #expect(Fixture.outcome(fixture.look("a", at: Self.trust)) == "notFound")
     #expect(fixture.openFiles == 1)
     #expect(file.text == Self.large)
     fixture.cache.release(file)
@@ -307,32 +254,42 @@ import Testing
 
   // MARK: Bounds
 
-  /// One set of 8: the ninth file takes the place of the one that was not asked for longest.
-  @Test func theLeastRecentlyUsedGivesWay() throws {
-    let fixture = try Fixture(capacity: 1)
+  static func bounds(memory: Int = 16 << 20, openFiles: Int) -> FileCache.Bounds {
+    FileCache.Bounds(memory: memory, openFiles: openFiles, inMemory: Fixture.inMemory)
+  }
+
+  /// What was asked for again stays; of the others the one that came first goes.
+  @Test func theOldestThatNobodyAskedForGivesWay() throws {
+    let fixture = try Fixture(bounds: Self.bounds(openFiles: 8))
     for number in 0..<9 { try fixture.folder.write("\(number)", "\(Self.large) \(number)") }
     for number in 0..<8 { _ = try fixture.get("\(number)", at: UInt64(number)) }
     #expect(fixture.openFiles == 8)
-    for number in [0, 1, 2, 4, 5, 6, 7] { #expect(fixture.find("\(number)", at: 100) != nil) }
+    for number in [0, 1, 2, 4, 5, 6, 7] {
+      for _ in 0..<2 { #expect(fixture.find("\(number)", at: 100) != nil) }
+    }
     #expect(try fixture.text("8", at: 101) == "\(Self.large) 8")
     #expect(fixture.openFiles == 8)
+    #expect(fixture.cache.counts.evictions == 1)
     #expect(fixture.find("3", at: 101) == nil)
     for number in [0, 1, 2, 4, 5, 6, 7, 8] { #expect(fixture.find("\(number)", at: 101) != nil) }
   }
 
-  @Test(arguments: [(1, 8), (8, 8), (9, 8), (16, 16), (17, 16), (31, 16)])
-  func thereIsRoomForNoMoreThanTheCapacity(capacity: Int, room: Int) throws {
-    let fixture = try Fixture(capacity: capacity)
+  @Test(arguments: [1, 2, 8, 9, 31])
+  func noMoreFilesAreOpenThanMayBe(openFiles: Int) throws {
+    let fixture = try Fixture(bounds: Self.bounds(openFiles: openFiles))
     for number in 0..<200 {
       try fixture.folder.write("\(number)", "\(Self.large) \(number)")
       #expect(try fixture.text("\(number)", at: UInt64(number)) == "\(Self.large) \(number)")
+      #expect(fixture.openFiles == min(number + 1, openFiles))
     }
-    // The sets fill unevenly, but 200 names fill them all.
-    #expect(fixture.openFiles == room)
+    #expect(fixture.cache.counts.evictions == 200 - openFiles)
+    // The youngest is there.
+    #expect(fixture.find("199", at: 200)?.text == "\(Self.large) 199")
   }
 
   @Test func evictionKeepsWhatIsRetained() throws {
-    let fixture = try Fixture(capacity: 1)
+    // Room for 4 files in memory.
+    let fixture = try Fixture(bounds: Self.bounds(memory: 4 * Self.entryWeight("kept small"), openFiles: 4))
     try fixture.folder.write("kept", Self.large)
     try fixture.folder.write("kept small", Self.small)
     let kept = try fixture.get("kept")
@@ -341,44 +298,64 @@ import Testing
     fixture.cache.retain(kept)
     fixture.cache.retain(kept)
     fixture.cache.retain(small)
+    // They leave the cache, because their files have changed.
+    try fixture.folder.remove("kept")
+    try fixture.folder.remove("kept small")
+    #expect(Fixture.outcome(fixture.look("kept", at: Self.trust)) == "notFound")
+    #expect(Fixture.outcome(fixture.look("kept small", at: Self.trust)) == "notFound")
     for number in 0..<20 {
       try fixture.folder.write("\(number)", Self.large)
+      try fixture.folder.write("\(number) small", Self.small)
       _ = try fixture.get("\(number)", at: UInt64(number) + 1)
+      _ = try fixture.get("\(number) small", at: UInt64(number) + 1)
     }
     #expect(fixture.find("kept", at: 30) == nil)
-    #expect(fixture.openFiles == 8 + 1)
+    // What is still being sent counts.
+    #expect(fixture.openFiles == 4)
     #expect(kept.text == Self.large)
     #expect(small.text == Self.small)
     fixture.cache.release(kept)
     #expect(kept.text == Self.large)
-    #expect(fixture.openFiles == 8 + 1)
+    #expect(fixture.openFiles == 4)
     fixture.cache.release(kept)
     fixture.cache.release(small)
-    #expect(fixture.openFiles == 8)
+    #expect(fixture.openFiles == 3)
+    _ = try fixture.get("0", at: 30)
+    #expect(fixture.openFiles == 4)
+  }
+
+  /// What a small file with this name counts against the bound of memory.
+  static func entryWeight(_ name: String) throws -> Int {
+    let fixture = try Fixture()
+    try fixture.folder.write(name, small)
+    return try fixture.get(name).file.weight
   }
 
   /// In a process of its own, in which no descriptor is free.
-  @Test func withoutADescriptorTheLeastRecentlyUsedGivesWay() async {
+  @Test func withoutADescriptorTheOldestGivesWay() async {
     await #expect(processExitsWith: .success) {
-      let fixture = try Fixture()
-      for name in ["a", "b", "c", "d", "e"] { try fixture.folder.write(name, FileCacheTests.large) }
-      try fixture.folder.write("small", FileCacheTests.small)
-      _ = try fixture.get("small", at: 1)
-      let sent = try fixture.get("a", at: 2)
+      let fixture = try CacheFixture()
+      // Names with an ending are opened at once.
+      for name in ["a", "b", "c", "d", "e"] { try fixture.folder.write("\(name).txt", FileCacheTests.large) }
+      try fixture.folder.write("small.txt", FileCacheTests.small)
+      _ = try fixture.get("small.txt", at: 1)
+      let sent = try fixture.get("a.txt", at: 2)
       fixture.cache.retain(sent)
-      _ = try fixture.get("b", at: 3)
-      _ = try fixture.get("c", at: 4)
+      _ = try fixture.get("b.txt", at: 3)
+      _ = try fixture.get("c.txt", at: 4)
       let free = dup(0)
       close(free)
       var limit = rlimit(rlim_cur: UInt(free), rlim_max: UInt(free))
       precondition(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
       // What is being sent, and what holds no descriptor, stays.
-      let text = try fixture.text("d", at: 5)
+      let text = try fixture.text("d.txt", at: 5)
       precondition(text == FileCacheTests.large)
-      precondition(fixture.find("b", at: 5) == nil)
-      for name in ["small", "a", "c", "d"] { precondition(fixture.find(name, at: 6) != nil) }
-      for name in ["c", "d"] { fixture.cache.retain(try fixture.get(name, at: 6)) }
-      guard case .failed(.exhausted) = fixture.load("e", at: 7) else { preconditionFailure("e is open") }
+      precondition(fixture.find("b.txt", at: 5) == nil)
+      for name in ["small.txt", "a.txt", "c.txt", "d.txt"] {
+        precondition(fixture.find(name, at: 6) != nil)
+      }
+      for name in ["c.txt", "d.txt"] { fixture.cache.retain(try fixture.get(name, at: 6)) }
+      guard case .failed(.exhausted) = fixture.look("e.txt", at: 7) else { preconditionFailure("e is open") }
     }
   }
 
@@ -396,39 +373,10 @@ import Testing
     let folder = try TemporaryFolder()
     for number in 0..<20 { try folder.write("\(number)", Self.large) }
     do {
-      var cache = FileCache(root: try DocumentRoot(path: folder.path), capacity: 64, inMemory: 16)
-      for number in 0..<20 {
-        _ = cache.load(Array("\(number)".utf8).span, now: 0, wallSeconds: 0)
-      }
+      let fixture = try Fixture(folder: folder, root: try DocumentRoot(path: folder.path))
+      for number in 0..<20 { _ = try fixture.get("\(number)") }
       #expect(folder.openFiles == 20)
     }
     #expect(folder.openFiles == 0)
   }
-}
-
-extension FileReference {
-  var descriptor: Int32 { file.descriptor }
-  var isInMemory: Bool { file.isInMemory }
-  var size: Int64 { file.size }
-  var mediaType: String { file.mediaType.description }
-  var headDate: Int64 { file.headDate }
-  var head: String { unsafe String(decoding: file.head, as: UTF8.self) }
-  var content: String { unsafe String(decoding: file.content, as: UTF8.self) }
-  var headAndContent: String { unsafe String(decoding: file.headAndContent, as: UTF8.self) }
-
-  /// The content, wherever it is.
-  var text: String { isInMemory ? content : readFile(descriptor) }
-
-  func setHead(_ head: [UInt8]) {
-    unsafe head.withUnsafeBytes { unsafe file.setHead($0) }
-  }
-
-  func isSame(_ other: FileReference) -> Bool { unsafe pointer == other.pointer }
-}
-
-/// The content of an open file, from its beginning.
-func readFile(_ descriptor: Int32, count: Int = 1_024) -> String {
-  var bytes = [UInt8](repeating: 0, count: count)
-  let read = unsafe pread(descriptor, &bytes, count, 0)
-  return String(decoding: bytes[..<max(0, read)], as: UTF8.self)
 }

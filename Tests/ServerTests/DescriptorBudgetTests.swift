@@ -19,6 +19,7 @@ import Worker
     // It has raised the limit as far as it could.
     unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     precondition(limit.rlim_cur == descriptors)
+    precondition(fitted.workers == workers)
     return (fitted, messages.all)
   }
 
@@ -44,10 +45,10 @@ import Worker
     await #expect(processExitsWith: .success) {
       var limits = Limits()
       limits.connectionsPerWorker = 300
-      limits.filesPerWorker = 100
+      limits.openFilesPerWorker = 100
       let (fitted, warnings) = try DescriptorBudgetTests.fit(limits, under: 2 * (300 + 100) + 64, workers: 2)
       precondition(fitted.connectionsPerWorker == limits.connectionsPerWorker)
-      precondition(fitted.filesPerWorker == limits.filesPerWorker)
+      precondition(fitted.openFilesPerWorker == limits.openFilesPerWorker)
       precondition(warnings.isEmpty)
     }
   }
@@ -55,9 +56,9 @@ import Worker
   @Test func underALowLimitBothFitUnderIt() async {
     await #expect(processExitsWith: .success) {
       let (fitted, warnings) = try DescriptorBudgetTests.fit(Limits(), under: 1_024, workers: 2)
-      precondition((fitted.connectionsPerWorker + fitted.filesPerWorker) * 2 + 64 <= 1_024)
+      precondition((fitted.connectionsPerWorker + fitted.openFilesPerWorker) * 2 + 64 <= 1_024)
       // Most of it is for connections.
-      precondition(fitted.connectionsPerWorker >= 300 && fitted.filesPerWorker >= 100)
+      precondition(fitted.connectionsPerWorker >= 300 && fitted.openFilesPerWorker >= 100)
       precondition(
         warnings == [
           "warning: only \(fitted.connectionsPerWorker) connections a worker, not 8192: "
@@ -68,22 +69,22 @@ import Worker
 
   @Test func underAnyLimitThereIsRoomForSome() async {
     await #expect(processExitsWith: .success) {
-      let (fitted, warnings) = try DescriptorBudgetTests.fit(Limits(), under: 65, workers: 8)
-      precondition(fitted.connectionsPerWorker == 8 && fitted.filesPerWorker == 8)
+      let (fitted, warnings) = try DescriptorBudgetTests.fit(Limits(), under: 67, workers: 8)
+      precondition(fitted.connectionsPerWorker == 8 && fitted.openFilesPerWorker == 8)
       precondition(warnings.count == 1)
     }
   }
 
   @Test func underALimitThatIsTooLowItSaysWhatToDo() async {
     await #expect(processExitsWith: .success) {
-      let least: UInt = 8 + 6 * 8
+      let least: UInt = 10 + 7 * 8
       _ = try DescriptorBudgetTests.fit(Limits(), under: least, workers: 8)
       do {
         _ = try DescriptorBudgetTests.fit(Limits(), under: least - 1, workers: 8)
         preconditionFailure("it must not start")
       } catch let error as StartError {
         precondition(
-          error.description == "8 workers need 56 descriptors at least, and the limit on open files is 55: "
+          error.description == "8 workers need 66 descriptors at least, and the limit on open files is 65: "
             + "raise it with ulimit -n, or take fewer --workers")
       }
     }
@@ -93,9 +94,9 @@ import Worker
     await #expect(processExitsWith: .success) {
       var limits = Limits()
       limits.connectionsPerWorker = 10
-      limits.filesPerWorker = 9
+      limits.openFilesPerWorker = 9
       let (fitted, warnings) = try DescriptorBudgetTests.fit(limits, under: 1_024, workers: 1)
-      precondition(fitted.connectionsPerWorker == 10 && fitted.filesPerWorker == 9)
+      precondition(fitted.connectionsPerWorker == 10 && fitted.openFilesPerWorker == 9)
       precondition(warnings.isEmpty)
     }
   }

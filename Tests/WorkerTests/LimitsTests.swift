@@ -12,13 +12,14 @@ import Testing
     let limits = Self.limits
     let counts = [
       limits.head.requestLine, limits.head.head, limits.head.fields, limits.connectionsPerWorker,
-      limits.filesPerWorker, limits.fileInMemory, limits.bytesPerTurn, limits.requestsPerTurn,
-      limits.acceptsPerTurn, Int(limits.requestContent),
+      limits.openFilesPerWorker, limits.cacheMemory, limits.fileInMemory, limits.ioThreads, limits.ioQueue,
+      limits.bytesPerTurn, limits.encryptedPerSend, limits.requestsPerTurn, limits.acceptsPerTurn,
+      limits.workers, Int(limits.requestContent),
     ]
     for count in counts { #expect(count > 0) }
     let times = [
       limits.handshakeMilliseconds, limits.headMilliseconds, limits.idleMilliseconds, limits.sendMilliseconds,
-      limits.lingerMilliseconds, limits.drainMilliseconds,
+      limits.diskMilliseconds, limits.lingerMilliseconds, limits.drainMilliseconds,
     ]
     for time in times { #expect(time > 0) }
   }
@@ -37,6 +38,22 @@ import Testing
 
   @Test func aReadyHeadFitsBeforeAFile() {
     #expect(ResponseHead.maximumCount <= OpenFile.headRoom)
+  }
+
+  @Test func workersShareTheMemoryForFiles() {
+    var limits = Self.limits
+    limits.cacheMemory = 1_000
+    for (workers, part) in [(1, 1_000), (2, 500), (3, 333), (0, 1_000)] {
+      limits.workers = workers
+      #expect(limits.cacheMemoryPerWorker == part)
+    }
+  }
+
+  /// Many of them, whatever the number of workers.
+  @Test func filesInMemoryFitIntoAWorkersPart() {
+    var limits = Self.limits
+    limits.workers = 64
+    #expect(limits.fileInMemory * 10 <= limits.cacheMemoryPerWorker)
   }
 
   /// One file in memory leaves as one TLS record.

@@ -1,9 +1,8 @@
-import Files
 import HTTP
-import Site
 import TestSupport
 import Testing
 
+@testable import Files
 @testable import Worker
 
 @Suite struct ResponderTests {
@@ -16,16 +15,40 @@ import Testing
     var clock = WorkerClock()
     clock.read()
     let limits = Limits()
+    let root = try DocumentRoot(path: folder.path)
+    let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
+    let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
     var responder = Responder(
-      limits: limits, site: Site(root: folder.path), root: try DocumentRoot(path: folder.path))
+      limits: limits, files: FileCache(root: root, loader: loader, bounds: bounds) { _ in })
     let bytes = Array(request.utf8)
     var head = RequestHead()
     guard case .complete = RequestParser.parse(bytes.span, limits: limits.head, into: &head) else {
       throw SetUpError("no request")
     }
-    let response = responder.respond(to: head, bytes.span, clock: &clock)
+    var decision = responder.respond(to: head, bytes.span, clock: &clock, waiter: 1)
+    if case .waits(let number) = decision {
+      let finished = try Self.finish(number, &responder.files, root, clock)
+      #expect(finished.waiters == [1])
+      responder.waited = finished.lookup
+      decision = responder.respond(to: head, bytes.span, clock: &clock, waiter: 1)
+      responder.files.end(finished)
+    }
+    guard case .response(let response) = decision else { throw SetUpError("no response") }
     return unsafe String(decoding: response.bytes, as: UTF8.self)
       + String(decoding: response.content, as: UTF8.self)
+  }
+
+  /// Does what a helper thread would do: looks at what the kernel has not in its caches.
+  static func finish(
+    _ number: UInt64, _ files: inout FileCache, _ root: DocumentRoot, _ clock: WorkerClock
+  ) throws -> FileCache.Finished {
+    let load = try #require(files.pending.first { $0.identifier == number })
+    guard case .path(let path, _, _) = load.subject else { throw SetUpError("no look at a path") }
+    let reader = FileReader(inMemory: Limits().fileInMemory)
+    let loaded = LoadedFile(unsafe reader.look(path, in: root.folder, .blocking))
+    let completion = FileCompletion(identifier: number, result: .loaded(loaded))
+    guard let finished = files.finish(completion, now: clock.lookTime) else { throw SetUpError("no wait") }
+    return finished
   }
 
   static let kinds = [

@@ -1,7 +1,5 @@
 import Files
 import HTTP
-import Site
-import TestSupport
 import Testing
 
 @testable import Worker
@@ -11,11 +9,13 @@ import Testing
   static func makeContext() throws -> WorkerContext {
     var limits = Limits()
     limits.head = RequestParser.Limits(requestLine: 16, head: 32, fields: 4)
-    limits.filesPerWorker = 8
     limits.requestsPerTurn = 3
     limits.bytesPerTurn = 100
-    var context = WorkerContext(
-      limits: limits, site: Site(root: "/"), root: try DocumentRoot(path: "/"), requiresKernelTLS: false)
+    let root = try DocumentRoot(path: "/")
+    let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
+    let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
+    let files = FileCache(root: root, loader: loader, bounds: bounds) { _ in }
+    var context = WorkerContext(limits: limits, files: files, requiresKernelTLS: false)
     context.beginTurn()
     return context
   }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -26,6 +27,11 @@ const uint64_t CLinux_RESOLVE_NO_XDEV = RESOLVE_NO_XDEV;
 #define RESOLVE_CACHED 0x20
 #endif
 const uint64_t CLinux_RESOLVE_CACHED = RESOLVE_CACHED;
+
+int64_t CLinux_fileSystemType(int fd) {
+    struct statfs status;
+    return fstatfs(fd, &status) == 0 ? (int64_t)status.f_type : -1;
+}
 
 ssize_t CLinux_preadCached(int fd, void *bytes, size_t count, off_t offset) {
     struct iovec buffer = {.iov_base = bytes, .iov_len = count};

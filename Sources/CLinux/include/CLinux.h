@@ -13,7 +13,6 @@
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,6 +46,9 @@ extern const uint64_t CLinux_RESOLVE_NO_MAGICLINKS;
 extern const uint64_t CLinux_RESOLVE_NO_XDEV;
 // Since Linux 5.12.
 extern const uint64_t CLinux_RESOLVE_CACHED;
+
+// f_type of fstatfs(2); -1 on failure.
+int64_t CLinux_fileSystemType(int fd);
 
 // preadv2(2) with RWF_NOWAIT and one buffer: EAGAIN where the page cache does not hold the bytes, EOPNOTSUPP where the file
 // system can't say.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A TCP connection to a server on this machine that sends exactly what it is told to. Closed with its owner.

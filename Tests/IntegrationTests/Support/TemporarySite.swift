@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A folder to be served, with files whose content is known: see `Pattern`.

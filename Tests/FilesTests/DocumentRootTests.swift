@@ -88,6 +88,124 @@ import Testing
     #expect(folder.openFiles == 1, "the folder that was is closed")
   }
 
+  /// Whoever looks in it just now still has it.
+  @Test func aFolderIsOpenForAsLongAsItIsHeld() throws {
+    let folder = try Self.makeSite()
+    let root = try DocumentRoot(path: folder("root"))
+    let held = root.folder
+    try folder.rename("root", to: "old")
+    try folder.addFolder("root")
+    #expect(root.beginCheck(now: 1_000) && root.check(.blocking, now: 1_000))
+    #expect(root.folder !== held)
+    let descriptor = unsafe held.open("a.txt", O_RDONLY | O_CLOEXEC, .blocking)
+    #expect(readFile(descriptor) == "a")
+    close(descriptor)
+    #expect(folder.openFiles == 2)
+    withExtendedLifetime(held) {}
+  }
+
+  /// As a site is switched to a new state at once.
+  @Test(arguments: [Patience.blocking, .cachedOnly])
+  func theRootFollowsALinkThatIsSwitched(patience: Patience) throws {
+    let folder = try TemporaryFolder()
+    for name in ["one", "two"] {
+      try folder.addFolder(name)
+      try folder.write("\(name)/a.txt", name)
+    }
+    try folder.addLink("current", to: "one")
+    let root = try DocumentRoot(path: folder("current"), isShared: true)
+    let place = root.revisions.place(of: 0x1234 << 48)
+    var now: UInt64 = 1_000
+    for name in ["two", "one", "two"] {
+      let before = (place.current, root.folder.identity)
+      try folder.addLink("next", to: name)
+      try folder.rename("next", to: "current")
+      #expect(root.beginCheck(now: now))
+      // The kernel may have to look at a disk, or to note the time at which a link was read.
+      if !root.check(patience, now: now) { #expect(root.check(.blocking, now: now)) }
+      #expect(Self.look(root, "a.txt") == .file(name))
+      #expect(root.folder.identity != before.1)
+      // All that was seen before is old.
+      #expect(place.current == before.0 + 1)
+      now += DocumentRoot.trustMilliseconds
+    }
+    // Nothing is where it leads to the same folder.
+    let before = place.current
+    #expect(root.beginCheck(now: now) && root.check(.blocking, now: now))
+    #expect(place.current == before)
+  }
+
+  /// A folder is moved away before the new one takes its place.
+  @Test func aPathThatLeadsNowhereChangesNothing() throws {
+    let folder = try Self.makeSite()
+    let root = try DocumentRoot(path: folder("root"))
+    let place = root.revisions.place(of: 0)
+    func check(at now: UInt64) { #expect(root.beginCheck(now: now) && root.check(.blocking, now: now)) }
+    try folder.rename("root", to: "old")
+    check(at: 1_000)
+    #expect(Self.look(root, "a.txt") == .file("a"))
+    try folder.write("root", "a file")
+    check(at: 2_000)
+    #expect(Self.look(root, "a.txt") == .file("a"))
+    #expect(place.current == 0)
+    // Back again.
+    try folder.remove("root")
+    try folder.rename("old", to: "root")
+    check(at: 3_000)
+    #expect(place.current == 0)
+    try folder.rename("root", to: "old")
+    try folder.addFolder("root")
+    check(at: 4_000)
+    #expect(Self.look(root, "a.txt") == .failed(.notFound))
+    #expect(place.current == 1)
+    #expect(folder.openFiles == 1)
+  }
+
+  /// By one at a time, and not before it is due.
+  @Test func theRootIsCheckedOnceInAWhile() throws {
+    let folder = try Self.makeSite()
+    let root = try DocumentRoot(path: folder("root"))
+    let trust = DocumentRoot.trustMilliseconds
+    #expect(root.beginCheck(now: 5_000))
+    for now: UInt64 in [5_000, 5_000 + trust, 100_000] { #expect(!root.beginCheck(now: now)) }
+    #expect(root.check(.blocking, now: 5_000))
+    #expect(!root.beginCheck(now: 5_000 + trust - 1))
+    #expect(root.beginCheck(now: 5_000 + trust))
+    // Who can't do it leaves it to the next.
+    root.giveUpCheck()
+    #expect(root.beginCheck(now: 5_000 + trust))
+  }
+
+  @Test func withoutAnswersFromCachesTheCheckIsLeftToWhoMayWait() throws {
+    let folder = try Self.makeSite()
+    for support in [LookupSupport(beneath: true, cachedOnly: false), CacheFixture.asksTheDisk] {
+      let root = try DocumentRoot(path: folder("root"), isShared: false, support: support)
+      #expect(root.beginCheck(now: 1_000))
+      #expect(!root.check(.cachedOnly, now: 1_000))
+      // Still to be done, by the same.
+      #expect(!root.beginCheck(now: 2_000))
+      #expect(root.check(.blocking, now: 2_000))
+      #expect(root.beginCheck(now: 3_000))
+    }
+  }
+
+  /// A change of the root is seen within the second in which all changes are, with the time that files are trusted.
+  @Test func timesOfTrustAreLessThanASecond() {
+    #expect(DocumentRoot.trustMilliseconds + FileCache.trustMilliseconds < 1_000)
+  }
+
+  @Test func linksAreFollowedOnlyWhereTheKernelKeepsThemInside() throws {
+    let folder = try Self.makeSite()
+    try folder.addLink("root/link.txt", to: "a.txt")
+    let root = try DocumentRoot(path: folder("root"), isShared: false, support: CacheFixture.asksTheDisk)
+    #expect(!root.followsLinks)
+    #expect(Self.look(root, "link.txt") == .failed(.notFound))
+    #expect(Self.look(root, "a.txt") == .file("a"))
+    #expect(Self.look(root, "sub/b.txt", .cachedOnly) == .wouldBlock)
+    let modern = LookupSupport(beneath: true, cachedOnly: false)
+    #expect(try DocumentRoot(path: folder("root"), isShared: false, support: modern).followsLinks)
+  }
+
   @Test(arguments: [
     ("missing", "No such file or directory"), ("secret.txt", "Not a directory"),
     ("secret.txt/x", "Not a directory"), ("loop", "Too many levels of symbolic links"),
@@ -254,67 +372,6 @@ import Testing
       #expect(FileError(errno: errno) == .notFound)
     }
     #expect(folder.openFiles == 1, "the folder, and nothing else")
-  }
-
-  // MARK: Statuses and errors
-
-  @Test func statusTellsOneStateFromAnother() throws {
-    let folder = try Self.makeSite()
-    let path = folder("root/a.txt")
-    let first = fileStatus(path)
-    #expect(first != nil)
-    #expect(fileStatus(path) == first)
-    try folder.resize("root/a.txt", to: 2)
-    let second = fileStatus(path)
-    #expect(second?.size == 2 && second != first)
-    // Another file of the same size in its place.
-    try folder.write("root/new", "aa")
-    try folder.rename("root/new", to: "root/a.txt")
-    let third = fileStatus(path)
-    #expect(third?.size == 2 && third?.inode != second?.inode && third != second)
-  }
-
-  @Test(arguments: [true, false])
-  func statusOfAFileThatWasFoundIsThatOfItsPath(isOpen: Bool) throws {
-    let folder = try Self.makeSite()
-    try folder.write("root/sub/b.txt", "bb")
-    let root = try DocumentRoot(path: folder("root"))
-    let reader = FileReader(inMemory: isOpen ? 1 : 16)
-    guard case .file(let file) = unsafe reader.look("sub/b.txt", in: root.folder, .blocking) else {
-      Issue.record("not found")
-      return
-    }
-    #expect(fileStatus(folder("root/sub/b.txt")) == file.status)
-    #expect(file.status.size == 2 && file.size == 2)
-    #expect(file.isInMemory == !isOpen)
-    if isOpen {
-      #expect(fcntl(file.descriptor, F_GETFD) & FD_CLOEXEC != 0)
-      close(file.descriptor)
-    }
-  }
-
-  @Test(arguments: [
-    (0, 0, 0), (0, 999_999_999, 999_999_999), (1, 1, 1_000_000_001), (-1, 999_999_999, -1),
-    (-1, 0, -1_000_000_000),
-    (1_700_000_000, 5, 1_700_000_000_000_000_005),
-  ])
-  func timesAreInNanoseconds(seconds: Int, nanoseconds: Int, expected: Int64) {
-    var status = stat()
-    status.st_mtim = timespec(tv_sec: seconds, tv_nsec: nanoseconds)
-    #expect(FileStatus(status).modifiedNanoseconds == expected)
-  }
-
-  @Test(
-    arguments: [
-      (ENOENT, .notFound), (ENOTDIR, .notFound), (EXDEV, .notFound), (ELOOP, .notFound),
-      (ENAMETOOLONG, .notFound),
-      (ENXIO, .notFound), (ENODEV, .notFound), (EINVAL, .notFound),
-      (EACCES, .forbidden), (EPERM, .forbidden),
-      (EMFILE, .exhausted), (ENFILE, .exhausted), (ENOMEM, .exhausted), (EAGAIN, .exhausted),
-      (EIO, .inputOutput), (ESTALE, .inputOutput), (ENOSYS, .inputOutput), (0, .inputOutput),
-    ] as [(Int32, FileError)])
-  func errors(code: Int32, error: FileError) {
-    #expect(FileError(errno: code) == error)
   }
 }
 

@@ -10,6 +10,7 @@ final class CacheFixture {
   let folder: TemporaryFolder
   let root: DocumentRoot
   var cache: FileCache
+  private let bounds: FileCache.Bounds
   /// Files up to this many bytes are kept in memory.
   static let inMemory = 16
 
@@ -34,6 +35,7 @@ final class CacheFixture {
   ) throws {
     self.folder = folder
     self.root = root
+    self.bounds = bounds
     let loader = try #require(FileLoader(root: root, inMemory: bounds.inMemory, capacity: queue))
     cache = FileCache(root: root, loader: loader, bounds: bounds) { _ in }
   }
@@ -116,7 +118,7 @@ final class CacheFixture {
   /// Does a helper thread's job; what it has done is on its way.
   func perform(_ number: UInt64, at now: UInt64 = 0) throws -> FileCompletion {
     let load = try #require(cache.pending.first { $0.identifier == number })
-    let reader = FileReader(inMemory: Self.inMemory)
+    let reader = FileReader(inMemory: bounds.inMemory)
     let result: FileCompletion.Result
     switch load.subject {
     case .path(let path, _, _), .check(_, let path, _):
@@ -132,7 +134,23 @@ final class CacheFixture {
   /// Does the job, and takes in what it has come to.
   func complete(_ number: UInt64, at now: UInt64 = 0, wall: Int64 = settled) -> FileCache.Finished? {
     guard let completion = try? perform(number, at: now) else { return nil }
-    return cache.finish(completion, now: Self.time(now, wall: wall))
+    return finish(completion, at: now, wall: wall)
+  }
+
+  /// Takes in what a helper thread has done.
+  func finish(_ completion: FileCompletion, at now: UInt64 = 0, wall: Int64 = settled) -> FileCache.Finished?
+  {
+    cache.finish(completion, now: Self.time(now, wall: wall))
+  }
+
+  // MARK: Parts of open files
+
+  func ready(_ file: FileReference, _ offset: Int64, count: Int64, at now: UInt64 = 0) -> Int64 {
+    cache.readyCount(file, offset: offset, count: count, now: now)
+  }
+
+  func waitForPart(_ file: FileReference, _ offset: Int64, waiter: UInt64 = 0) -> FileCache.Lookup {
+    cache.waitForPart(file, offset: offset, waiter: waiter)
   }
 
   // MARK: Outcomes
@@ -154,6 +172,13 @@ extension FileReference {
   var size: Int64 { file.size }
   var mediaType: String { file.mediaType.description }
   var headDate: Int64 { file.headDate }
+  var tagState: UInt64 { file.tagState }
+  var isRacy: Bool { file.isRacy }
+  var modifiedSeconds: Int64 { file.modifiedSeconds }
+  var weight: Int { file.weight }
+  var revision: UInt32 { file.revision }
+  var users: Int { file.users }
+  var isBeingChecked: Bool { file.isBeingChecked }
   var head: String { unsafe String(decoding: file.head, as: UTF8.self) }
   var content: String { unsafe String(decoding: file.content, as: UTF8.self) }
   var headAndContent: String { unsafe String(decoding: file.headAndContent, as: UTF8.self) }

@@ -81,6 +81,21 @@ public struct Socket: ~Copyable {
     return unsafe Transfer(CLinux_sendfile(descriptor, file, &offset, count))
   }
 
+  /// How far what was sent has come: `tcp(7)`, TCP_INFO. nil where the kernel does not tell (before 4.6).
+  public func delivery() -> Delivery? {
+    var (acknowledged, waiting) = (UInt64(), UInt32())
+    guard unsafe CLinux_tcpDelivery(descriptor, &acknowledged, &waiting) == 0 else { return nil }
+    return Delivery(acknowledged: acknowledged, isComplete: waiting == 0)
+  }
+
+  /// How far what was sent has come.
+  public struct Delivery: Sendable {
+    /// The bytes that the peer has acknowledged since the connection began.
+    public let acknowledged: UInt64
+    /// Nothing is on its way: all is acknowledged.
+    public let isComplete: Bool
+  }
+
   /// Ends our direction after what is queued: `shutdown(2)`, SHUT_WR.
   public func endSending() {
     shutdown(descriptor, Int32(SHUT_WR))

@@ -39,6 +39,15 @@ public struct Limits: Sendable {
   public var sendMilliseconds: UInt64 = 60_000
   /// Time for a disk to give a file, or the next part of one: then 503, or a reset in the middle of a response.
   public var diskMilliseconds: UInt64 = 10_000
+  /// How long the socket is full before the kernel is asked for the first time how much the client takes: who is quick
+  /// costs no system call.
+  public var firstUptakeMilliseconds: UInt64 = 1_000
+  /// Time between two such questions.
+  public var uptakeMilliseconds: UInt64 = 10_000
+  /// Bytes that a client must take in a second while the socket is full; 0: it may be as slow as it likes.
+  public var minimumSendRate: UInt32 = 0
+  /// The time over which that is measured. A client's kernel may take in a lot at once, and nothing until that is read.
+  public var sendRateMilliseconds: UInt64 = 30_000
   /// Time for the client to close, once everything is sent.
   public var lingerMilliseconds: UInt64 = 5_000
   /// Time to finish what is being sent when the server stops.

@@ -24,6 +24,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var malformed = 0
   /// Requests or responses given up because the client was too slow.
   public var timeouts = 0
+  /// Responses given up because the client took less than it must (`--min-send-rate`).
+  public var tooSlow = 0
   /// Responses cut off because the file became shorter or could not be read to the end.
   public var truncated = 0
   /// Connections that the client, or the network, broke off.
@@ -49,6 +51,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
     requests += other.requests
     malformed += other.malformed
     timeouts += other.timeouts
+    tooSlow += other.tooSlow
     truncated += other.truncated
     broken += other.broken
     files.add(other.files)
@@ -61,7 +64,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
     connections=\(connections) refused_at_limit=\(refusedAtLimit) \
     refused_without_descriptor=\(refusedWithoutDescriptor) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
     handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
-    requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) truncated=\(truncated) broken=\(broken) \
+    requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) too_slow=\(tooSlow) \
+    truncated=\(truncated) broken=\(broken) \
     cache_looks=\(files.looks) cache_misses=\(files.loads) cache_evictions=\(files.evictions) \
     disk_waits=\(files.diskWaits) disk_refused=\(files.diskRefused) disk_timeouts=\(diskTimeouts)
     """

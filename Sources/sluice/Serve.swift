@@ -56,6 +56,12 @@ struct Serve: ParsableCommand {
   @Option(help: "Threads that wait for disks, 1 to 64, so that workers need not (default: 4).")
   var ioThreads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Bytes that a client must take in a second, over 30 s; 0: it may be as slow as it likes (default: 0).",
+      valueName: "bytes"))
+  var minSendRate: UInt32?
+
   @Flag(help: "HTTP only: nothing of TLS is set up, whatever certificate is given.")
   var plaintext = false
 
@@ -104,6 +110,7 @@ struct Serve: ParsableCommand {
       }
       configuration.limits.ioThreads = threads
     }
+    configuration.minimumSendRate = try Setting.value(minSendRate, "min-send-rate") ?? 0
     return configuration
   }
 

@@ -39,6 +39,9 @@ import Testing
       try expect(64, [site(), "--workers=\(workers)"], naming: "--workers")
     }
     try expect(64, [site(), "--ktls", "maybe"], naming: "--ktls")
+    for rate in ["-1", "slow", "5000000000"] {
+      try expect(64, [site(), "--min-send-rate=\(rate)"], naming: "--min-send-rate")
+    }
     try expect(64, [site(), "--log-level", "loud"], naming: "--log-level")
   }
 

@@ -109,6 +109,24 @@ import Testing
     #expect(server.send([1], [2]) == broken)
   }
 
+  @Test func theKernelTellsWhatThePeerHasAcknowledged() throws {
+    let loopback = try Loopback()
+    func delivery() -> Socket.Delivery {
+      loopback.server.delivery() ?? Socket.Delivery(acknowledged: 0, isComplete: false)
+    }
+    let before = delivery()
+    #expect(before.isComplete)
+    #expect(loopback.server.send("hello") == .bytes(5))
+    #expect(loopback.client.receive(5) == Array("hello".utf8))
+    let after = delivery()
+    #expect(after.acknowledged == before.acknowledged + 5 && after.isComplete)
+    // Nobody reads it.
+    let bytes = [UInt8](repeating: 1, count: 1 << 20)
+    while case .bytes = loopback.server.send(bytes) {}
+    let full = delivery()
+    #expect(full.acknowledged > after.acknowledged && !full.isComplete)
+  }
+
   @Test func endSendingLetsWhatIsQueuedArrive() throws {
     let loopback = try Loopback()
     #expect(loopback.server.send("last words") == .bytes(10))

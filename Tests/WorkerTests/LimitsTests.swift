@@ -19,7 +19,9 @@ import Testing
     for count in counts { #expect(count > 0) }
     let times = [
       limits.handshakeMilliseconds, limits.headMilliseconds, limits.idleMilliseconds, limits.sendMilliseconds,
-      limits.diskMilliseconds, limits.lingerMilliseconds, limits.drainMilliseconds,
+      limits.diskMilliseconds,
+      limits.lingerMilliseconds, limits.drainMilliseconds, limits.firstUptakeMilliseconds,
+      limits.uptakeMilliseconds, limits.sendRateMilliseconds,
     ]
     for time in times { #expect(time > 0) }
   }

@@ -39,10 +39,9 @@ extension Connection {
     context.dropInput()
     // The client has said that it sends nothing more and nothing is unread: no reset can come of a plain close.
     if canCloseAtOnce { return .stop(.close) }
-    deadline = context.deadline(in: context.limits.lingerMilliseconds)
     if transport.isSecure, !transport.hasSentCloseNotify {
       switch transport.sendCloseNotify() {
-      case .wouldBlock: return .stop(.wait)
+      case .wouldBlock: return waitForRoom(&context)
       case .failed: break
       case .done: return proceed(after: transport.flushOutbox(&outgoing, &context), &context)
       }
@@ -52,7 +51,16 @@ extension Connection {
     }
     transport.socket.endSending()
     phase = .lingering
+    deadline = context.deadline(in: context.limits.lingerMilliseconds)
     return .onward
+  }
+
+  /// The time to linger is over. What is still on its way would be lost if the client sent anything after the close: so it
+  /// begins anew for as long as the client takes something.
+  mutating func stillTakes(_ context: inout WorkerContext) -> Bool {
+    guard let delivery = transport.socket.delivery(), !delivery.isComplete else { return false }
+    defer { deadline = context.deadline(in: context.limits.lingerMilliseconds) }
+    return uptake.hasTaken(delivery.acknowledged)
   }
 
   /// Passes over what the client still sends, until it closes.

@@ -74,8 +74,10 @@ struct Connection: ~Copyable {
   var outgoing = Outgoing()
   /// The connection lasts when that has left.
   var keepsAlive = true
-  /// The socket was full at the end of the last turn.
+  /// The socket was full at the end of a turn, and what is being sent then has not left whole yet.
   var isWaitingForRoom = false
+  /// How the client takes it.
+  var uptake = Uptake()
 
   init(socket: consuming Socket, session: consuming Session?, context: borrowing WorkerContext) {
     transport = Transport(socket: socket, session: session)
@@ -126,11 +128,12 @@ struct Connection: ~Copyable {
       wait = 0
       let head = waitingHead.take()
       return conclude(unsafe reject(.serviceUnavailable, head: head.bytes, &context), &context)
-    case .sending:
-      if wait == 0 { context.metrics.timeouts += 1 } else { context.metrics.diskTimeouts += 1 }
+    case .sending where wait != 0:
+      context.metrics.diskTimeouts += 1
       return abort(&context)
-    case .closing, .lingering:
-      return .close
+    case .sending: return lookAtUptake(&context) == .steady ? .wait : abort(&context)
+    case .closing: return lookAtUptake(&context) == .steady ? .wait : .close
+    case .lingering: return stillTakes(&context) ? .wait : .close
     }
   }
 

@@ -57,7 +57,7 @@ extension Connection {
       return responseIsSent(&context)
     }
     if context.turnIsUsedUp {
-      pushBackDeadline(&context)
+      noteProgress(&context)
       return .stop(.again)
     }
     return proceed(after: transport.sendFile(of: &outgoing, isLast: !keepsAlive, &context), &context)
@@ -105,14 +105,37 @@ extension Connection {
     }
   }
 
-  /// The socket is full. The client's time begins anew if it has taken anything.
-  private mutating func waitForRoom(_ context: inout WorkerContext) -> Step {
-    if context.hasSent || !isWaitingForRoom { pushBackDeadline(&context) }
-    isWaitingForRoom = true
+  /// The socket is full. Whether the client takes anything is asked when that has lasted for a while, and not before.
+  mutating func waitForRoom(_ context: inout WorkerContext) -> Step {
+    if !isWaitingForRoom {
+      isWaitingForRoom = true
+      uptake = Uptake(at: context.tick, context.limits)
+      deadline = context.deadline(in: context.limits.firstUptakeMilliseconds)
+    } else if context.hasSent {
+      noteProgress(&context)
+    }
     return .stop(.wait)
   }
 
-  mutating func pushBackDeadline(_ context: inout WorkerContext) {
-    deadline = context.deadline(in: context.limits.sendMilliseconds)
+  /// The client's time begins anew.
+  private mutating func noteProgress(_ context: inout WorkerContext) {
+    if isWaitingForRoom {
+      uptake.noteProgress(at: context.tick)
+    } else {
+      deadline = context.deadline(in: context.limits.sendMilliseconds)
+    }
+  }
+
+  /// Looks whether the client takes what is sent. If not, it has been given up as `verdict` says, else the time of the next
+  /// look is set.
+  mutating func lookAtUptake(_ context: inout WorkerContext) -> Uptake.Verdict {
+    let verdict = uptake.look(
+      transport.socket.delivery()?.acknowledged, at: context.tick, context.limits)
+    switch verdict {
+    case .steady: deadline = uptake.nextLook(after: context.tick, context.limits)
+    case .stalled: context.metrics.timeouts += 1
+    case .tooSlow: context.metrics.tooSlow += 1
+    }
+    return verdict
   }
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -57,6 +58,8 @@ int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count) {
 #endif
 const int CLinux_SOL_TLS = SOL_TLS;
 const int CLinux_TCP_ULP = TCP_ULP;
+
+const unsigned long CLinux_SIOCOUTQNSD = SIOCOUTQNSD;
 
 int CLinux_cpuCount(void) {
     cpu_set_t set;

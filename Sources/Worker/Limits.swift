@@ -12,6 +12,16 @@ public struct Limits: Sendable {
   public var openFilesPerWorker = 8192
   /// Bytes of files that all workers together keep in memory, each its part.
   public var cacheMemory = 64 << 20
+  /// Bytes that one worker keeps for its connections: requests that have not come whole or have to wait, what sockets have
+  /// left of responses, and TLS sessions by the estimates below. Beyond it, new connections are closed, and so is who would
+  /// need more.
+  public var connectionMemory = 1 << 30
+  /// What a TLS session takes up in OpenSSL, about.
+  public var sessionMemory = 14 << 10
+  /// What it takes up besides while OpenSSL keeps its buffers: in the handshake, and while it is busy.
+  public var sessionBufferMemory = 34 << 10
+  /// Bytes that are received at once, and kept if they can't be answered yet.
+  public var receivedAtOnce = 16 << 10
   /// Files up to this many bytes are kept in memory and leave with their head in one send.
   public var fileInMemory = 16 << 10
   /// Helper threads that wait for disks, for all workers.
@@ -23,6 +33,12 @@ public struct Limits: Sendable {
   /// Bytes of a file that OpenSSL encrypts before they are sent, all at once (user TLS): 8 records. Half as many cost 10 %
   /// more CPU at 1 MiB. What a full socket leaves of them is kept for the connection.
   public var encryptedPerSend = 128 << 10
+  /// The same where the socket was full: 2 records.
+  public var encryptedAtLeast = 32 << 10
+  /// Bytes that a socket takes in beyond those that are on their way: what a client that does not read holds of the kernel's
+  /// memory. It must be several TLS records (16 KiB each), or kernel TLS stalls, and what a fast link takes until the
+  /// connection's next turn: 2 ms at 1 Gbit/s.
+  public var unsentBytes = 256 << 10
   /// Requests that one connection has answered before others have their turn.
   public var requestsPerTurn = 64
   /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.

@@ -258,6 +258,20 @@ import Testing
     #expect(noDelay == 1)
   }
 
+  @Test func acceptedSocketsTakeInNoMoreThanTheListenerSays() throws {
+    let listener = try ListeningSocket(
+      address: SocketAddress(host: "127.0.0.1", port: 0), shared: false, backlog: 8, unsentBytes: 100_000)
+    let client = try Client(listener.address)
+    client.send("x")
+    let server = try accept(listener)
+    let bytes = [UInt8](repeating: 1, count: 1 << 16)
+    var sent = 0
+    while sent < 100 << 20, case .bytes(let count) = server.send(bytes) { sent += count }
+    // Without the bound it is some megabytes.
+    let acknowledged = Int(server.delivery()?.acknowledged ?? 0)
+    #expect(sent >= 100_000 && sent - acknowledged < 1 << 20)
+  }
+
   /// TCP_DEFER_ACCEPT: who speaks is there at once, and who does not is there after a while.
   @Test func aClientThatSaysNothingIsAcceptedLater() throws {
     let listener = try makeListener()

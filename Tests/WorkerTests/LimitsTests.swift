@@ -15,6 +15,8 @@ import Testing
       limits.openFilesPerWorker, limits.cacheMemory, limits.fileInMemory, limits.ioThreads, limits.ioQueue,
       limits.bytesPerTurn, limits.encryptedPerSend, limits.requestsPerTurn, limits.acceptsPerTurn,
       limits.workers, Int(limits.requestContent),
+      limits.unsentBytes, limits.connectionMemory, limits.sessionMemory,
+      limits.sessionBufferMemory, limits.receivedAtOnce, limits.encryptedAtLeast,
     ]
     for count in counts { #expect(count > 0) }
     let times = [

@@ -64,6 +64,9 @@ extern const int CLinux_TCP_ULP;
 // How many CPUs the calling thread may run on: sched_getaffinity(2), 0 on failure.
 int CLinux_cpuCount(void);
 
+// ioctl(2): bytes in the send queue that were not sent
+extern const unsigned long CLinux_SIOCOUTQNSD;
+
 // TCP_INFO, tcp(7): the bytes that the peer has acknowledged, and how many segments it has not, plus bytes that were not
 // sent. 0, or -1 where the kernel does not tell.
 int CLinux_tcpDelivery(int fd, uint64_t *acknowledged, uint32_t *waiting);

@@ -36,7 +36,9 @@ public enum Server {
         )
       }
       let secure = try configuration.secure.map { secure throws(StartError) in try SecureSetup(secure) }
-      var limits = try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log)
+      var limits = ConnectionMemory.fit(
+        try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log),
+        workers: configuration.workers)
       limits.cacheMemory = configuration.cacheMemory ?? Limits.cacheMemory(of: MachineMemory.bytes)
       var pool = try WorkerPool()
       let loader = try FileLoader.start(root: root, limits: limits)

@@ -15,7 +15,12 @@ public struct Session: ~Copyable {
   /// `outbox`, which must live longer than the session.
   public init?(context: ServerContext, descriptor: Int32, outbox: UnsafeMutablePointer<Outbox>) {
     guard let ssl = unsafe SSL_new(context.context) else { return nil }
-    let state = UnsafeMutablePointer<SessionState>.allocate(capacity: 1)
+    // Not allocate(capacity:), which ends the process if there is no memory.
+    guard let memory = unsafe malloc(MemoryLayout<SessionState>.size) else {
+      unsafe SSL_free(ssl)
+      return nil
+    }
+    let state = unsafe memory.bindMemory(to: SessionState.self, capacity: 1)
     unsafe state.initialize(to: SessionState(descriptor: descriptor, outbox: outbox))
     // Either may be missing, which SSL_free does not mind. Only a socket BIO can hand the keys to the kernel, so the
     // handshake is sent through one.
@@ -24,7 +29,7 @@ public struct Session: ~Copyable {
     unsafe SSL_set0_wbio(ssl, output)
     guard unsafe input != nil, unsafe output != nil else {
       unsafe SSL_free(ssl)
-      unsafe state.deallocate()
+      unsafe free(state)
       return nil
     }
     unsafe COpenSSL_SSL_set_msg_callback_arg(ssl, state)
@@ -36,7 +41,7 @@ public struct Session: ~Copyable {
 
   deinit {
     unsafe SSL_free(ssl)
-    unsafe state.deallocate()
+    unsafe free(state)
   }
 
   /// How far the handshake has come.

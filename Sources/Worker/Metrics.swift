@@ -8,6 +8,9 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var refusedAtLimit = 0
   /// Connections closed at once because no file descriptor was free (EMFILE, ENFILE).
   public var refusedWithoutDescriptor = 0
+  /// Connections closed at once, or given up, because there was no memory for them, or the worker keeps as much for
+  /// connections as it may.
+  public var refusedWithoutMemory = 0
   /// Handshakes done whose sending side the kernel encrypts.
   public var kernelTLS = 0
   /// Handshakes done whose sending side OpenSSL encrypts.
@@ -43,6 +46,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
     connections += other.connections
     refusedAtLimit += other.refusedAtLimit
     refusedWithoutDescriptor += other.refusedWithoutDescriptor
+    refusedWithoutMemory += other.refusedWithoutMemory
     kernelTLS += other.kernelTLS
     userTLS += other.userTLS
     handshakesFailed += other.handshakesFailed
@@ -62,7 +66,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var description: String {
     """
     connections=\(connections) refused_at_limit=\(refusedAtLimit) \
-    refused_without_descriptor=\(refusedWithoutDescriptor) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
+    refused_without_descriptor=\(refusedWithoutDescriptor) \
+    refused_without_memory=\(refusedWithoutMemory) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
     handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
     requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) too_slow=\(tooSlow) \
     truncated=\(truncated) broken=\(broken) \

@@ -82,6 +82,8 @@ package struct Worker: ~Copyable {
     }
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       connections[slot].cutOff(context: &context)
+      // What it keeps goes back to the context, which must still be there.
+      settle(slot, .close)
     }
     context.metrics.files = context.responder.files.counts
     return context.metrics
@@ -217,12 +219,16 @@ package struct Worker: ~Copyable {
       context.metrics.refusedAtLimit += 1
       return
     }
+    guard context.hasMemoryForConnection(secure: tls != nil) else {
+      context.metrics.refusedWithoutMemory += 1
+      return
+    }
     let descriptor = socket.descriptor
     var session: Session?
     if let tls {
       session = unsafe Session(context: tls, descriptor: descriptor, outbox: context.outbox)
       guard session != nil else {
-        context.metrics.refusedAtLimit += 1
+        context.metrics.refusedWithoutMemory += 1
         return
       }
     }

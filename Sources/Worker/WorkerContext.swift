@@ -18,6 +18,8 @@ struct WorkerContext: ~Copyable {
   // What the connection has received and not yet used: `inputStart ..< inputEnd` of `input`.
   private let input: UnsafeMutableRawPointer
   private let inputCapacity: Int
+  /// Room where nothing is kept, and the most that there is at once.
+  private let emptyRoom: Int
   private var inputStart = 0
   private var inputEnd = 0
   /// Bytes of the input that are known to be an incomplete head: parsing them again is of no use.
@@ -27,6 +29,9 @@ struct WorkerContext: ~Copyable {
   let staging: UnsafeMutableRawBufferPointer
   /// Ciphertext on its way from OpenSSL to the socket.
   let outbox: UnsafeMutablePointer<Outbox>
+
+  /// What is kept for connections, and may be.
+  let memory: UnsafeMutablePointer<MemoryBudget>
 
   /// What the connection may still do in this turn.
   var requestsLeft = 0
@@ -38,6 +43,7 @@ struct WorkerContext: ~Copyable {
     responder = Responder(limits: limits, files: files)
     // Twice the head: a pipelined request fits behind one that is nearly as long as may be.
     inputCapacity = 2 * limits.head.head
+    emptyRoom = min(inputCapacity, limits.receivedAtOnce)
     unsafe input = .allocate(byteCount: inputCapacity, alignment: 64)
     // A response's head, and what is read of its file.
     let stagingCapacity = Responder.headCapacity(limits) + limits.encryptedPerSend
@@ -47,10 +53,13 @@ struct WorkerContext: ~Copyable {
     let records = stagingCapacity / 16_384 + 2
     unsafe outbox = .allocate(capacity: 1)
     unsafe outbox.initialize(to: Outbox(capacity: records * (16_384 + 256) + 4096))
+    unsafe memory = .allocate(capacity: 1)
+    unsafe memory.initialize(to: MemoryBudget(limit: limits.connectionMemory))
     clock.read()
   }
 
   deinit {
+    unsafe memory.deallocate()
     unsafe outbox.deinitialize(count: 1)
     unsafe outbox.deallocate()
     unsafe staging.deallocate()
@@ -73,6 +82,14 @@ struct WorkerContext: ~Copyable {
   @inline(__always)
   func deadline(in milliseconds: UInt64) -> UInt32 {
     clock.tick &+ TimerWheel.tick(milliseconds: milliseconds) &+ 1
+  }
+
+  // MARK: Memory
+
+  /// Whether a new connection may be taken.
+  func hasMemoryForConnection(secure isSecure: Bool) -> Bool {
+    unsafe memory.pointee.hasRoom(
+      for: isSecure ? limits.sessionMemory + limits.sessionBufferMemory : 1)
   }
 
   // MARK: A turn
@@ -104,17 +121,20 @@ struct WorkerContext: ~Copyable {
 
   var receivedCount: Int { inputEnd &- inputStart }
 
-  /// Room behind what was received; never empty before a head is too long to be taken.
+  /// Room behind what was received; never empty before a head is too long to be taken. Not all there is: what is received
+  /// and can't be answered yet is kept for the connection.
   mutating func room() -> UnsafeMutableRawBufferPointer {
     if inputStart == inputEnd {
       inputStart = 0
       inputEnd = 0
+      return unsafe UnsafeMutableRawBufferPointer(start: input, count: emptyRoom)
     } else if inputStart > 0 {
       unsafe memmove(input, input + inputStart, receivedCount)
       inputEnd -= inputStart
       inputStart = 0
     }
-    return unsafe UnsafeMutableRawBufferPointer(start: input + inputEnd, count: inputCapacity &- inputEnd)
+    let count = min(inputCapacity &- inputEnd, emptyRoom)
+    return unsafe UnsafeMutableRawBufferPointer(start: input + inputEnd, count: count)
   }
 
   mutating func noteReceived(_ count: Int) {

@@ -6,8 +6,9 @@ import Testing
 
 @Suite struct WorkerContextTests {
   /// A context with room for heads of 32 bytes: 64 bytes of input.
-  static func makeContext() throws -> WorkerContext {
+  static func makeContext(receivedAtOnce: Int = 64) throws -> WorkerContext {
     var limits = Limits()
+    limits.receivedAtOnce = receivedAtOnce
     limits.head = RequestParser.Limits(requestLine: 16, head: 32, fields: 4)
     limits.requestsPerTurn = 3
     limits.bytesPerTurn = 100
@@ -37,8 +38,8 @@ import Testing
   static func restore(_ text: String, isIncompleteHead: Bool, _ context: inout WorkerContext) {
     let bytes = Array(text.utf8)
     unsafe bytes.withUnsafeBytes { bytes in
-      let owned = unsafe OwnedBytes(copying: bytes)
-      context.restore(owned, isIncompleteHead: isIncompleteHead)
+      let owned = unsafe OwnedBytes(copying: bytes, within: context.memory)
+      context.restore(owned ?? OwnedBytes(), isIncompleteHead: isIncompleteHead)
     }
   }
 
@@ -105,6 +106,40 @@ import Testing
       try #require(room > 0)
     }
     #expect(context.receivedCount <= context.limits.head.head)
+  }
+
+  @Test func onlySoMuchIsReceivedAtOnce() throws {
+    var context = try Self.makeContext(receivedAtOnce: 10)
+    let rooms = ["0123456789", "abc", String(repeating: "x", count: 100)].map { Self.receive($0, &context) }
+    #expect(rooms == [10, 10, 10])
+    #expect(context.receivedCount == 23)
+    Self.receive(String(repeating: "y", count: 100), &context)
+    Self.receive(String(repeating: "y", count: 100), &context)
+    Self.receive(String(repeating: "y", count: 100), &context)
+    // To the end of the input.
+    let rest = [Self.receive("0123456789", &context), Self.receive("0123456789", &context)]
+    #expect(rest == [10, 1])
+  }
+
+  @Test func newConnectionsNeedMemory() throws {
+    var limits = Limits()
+    limits.connectionMemory = limits.sessionMemory + limits.sessionBufferMemory
+    let context = WorkerContext(
+      limits: limits, site: Site(root: "/"), root: try DocumentRoot(path: "/"), requiresKernelTLS: false)
+    let (plain, secure) = (
+      context.hasMemoryForConnection(secure: false), context.hasMemoryForConnection(secure: true)
+    )
+    #expect(plain && secure)
+    let share = unsafe MemoryShare(of: context.memory, 1)
+    let (plainLater, secureLater) = (
+      context.hasMemoryForConnection(secure: false), context.hasMemoryForConnection(secure: true)
+    )
+    #expect(plainLater && !secureLater)
+    _ = consume share
+    let all = unsafe MemoryShare(of: context.memory, limits.connectionMemory)
+    let plainAtLast = context.hasMemoryForConnection(secure: false)
+    #expect(plainAtLast == false)
+    _ = consume all
   }
 
   @Test func whatWasKeptIsRestored() throws {

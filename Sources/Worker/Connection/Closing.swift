@@ -31,6 +31,13 @@ extension Connection {
     return .stop(phase == .sending ? abort(&context) : .close)
   }
 
+  /// There is no memory for what has to be kept of it.
+  mutating func outOfMemory(_ context: inout WorkerContext) -> Step {
+    context.metrics.refusedWithoutMemory += 1
+    context.dropInput()
+    return .stop(phase == .sending ? abort(&context) : .close)
+  }
+
   // MARK: In good order
 
   /// Sends the end: close_notify, then the FIN.

@@ -80,7 +80,7 @@ struct Connection: ~Copyable {
   var uptake = Uptake()
 
   init(socket: consuming Socket, session: consuming Session?, context: borrowing WorkerContext) {
-    transport = Transport(socket: socket, session: session)
+    transport = Transport(socket: socket, session: session, context: context)
     let isSecure = transport.isSecure
     phase = isSecure ? .handshaking : .receiving
     deadline = context.deadline(
@@ -155,7 +155,7 @@ struct Connection: ~Copyable {
   /// Frees the session's buffers if it has not been used since the tick before. False if it keeps them.
   mutating func releaseIdleBuffers(context: borrowing WorkerContext) -> Bool {
     guard context.tick &- lastRead > 1 else { return false }
-    transport.setKeepsBuffers(false)
+    transport.releaseBuffers()
     return true
   }
 
@@ -180,11 +180,17 @@ struct Connection: ~Copyable {
         if !context.outboxIsEmpty { _ = transport.flushOutbox(&outgoing, &context) }
         return .close
       case .stop(let outcome):
-        if !context.outboxIsEmpty, !sendRemains(&context) {
-          step = broken(&context)
-          continue
+        if !context.outboxIsEmpty {
+          step = sendRemains(&context)
+          if case .stop = step { continue }
         }
-        if context.receivedCount > 0 { unread = unsafe OwnedBytes(copying: context.received) }
+        if context.receivedCount > 0 {
+          guard let kept = unsafe OwnedBytes(copying: context.received, within: context.memory) else {
+            step = outOfMemory(&context)
+            continue
+          }
+          unread = kept
+        }
         return outcome
       case .onward:
         switch phase {
@@ -387,8 +393,7 @@ struct Connection: ~Copyable {
       mayReceive = peerEnded || transport.mayHaveMore
       context.noteReceived(count)
       if lastRead == context.tick, !transport.keepsBuffers {
-        transport.setKeepsBuffers(true)
-        keepsNewBuffers = true
+        keepsNewBuffers = transport.keepBuffers(context)
       }
       lastRead = context.tick
     case .wouldBlock: mayReceive = false

@@ -17,15 +17,19 @@ struct Outgoing: ~Copyable {
 
   // MARK: Bytes in memory
 
-  /// Keeps what a send has left of bytes and the content behind them, behind what waits already.
+  /// Keeps what a send has left of bytes and the content behind them, behind what waits already. False if there is no
+  /// memory for it.
   mutating func keep(
-    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, from count: Int
-  ) {
-    let earlier = self.bytes.take()
-    self.bytes = unsafe OwnedBytes(
-      copying: earlier.bytes,
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, from count: Int,
+    within budget: UnsafeMutablePointer<MemoryBudget>
+  ) -> Bool {
+    let kept = unsafe OwnedBytes(
+      copying: self.bytes.bytes,
       UnsafeRawBufferPointer(rebasing: bytes.dropFirst(count)),
-      UnsafeRawBufferPointer(rebasing: content.dropFirst(max(0, count - bytes.count))))
+      UnsafeRawBufferPointer(rebasing: content.dropFirst(max(0, count - bytes.count))), within: budget)
+    guard let kept else { return false }
+    self.bytes = kept
+    return true
   }
 
   /// So many of the bytes have left.

@@ -25,8 +25,10 @@ extension Connection {
     case .length(let length): drain = BodyDrain(length: length, limit: limit)
     case .chunked, .none: drain = BodyDrain(chunkedWithLimit: limit)
     }
-    let head = unsafe OwnedBytes(
-      copying: UnsafeRawBufferPointer(rebasing: context.received[..<request.count]))
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: context.received[..<request.count])
+    guard let head = unsafe OwnedBytes(copying: bytes, within: context.memory) else {
+      return outOfMemory(&context)
+    }
     context.useInput(request.count)
     discard = Discard(drain: drain, head: head)
     phase = .discarding

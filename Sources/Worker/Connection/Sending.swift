@@ -64,11 +64,12 @@ extension Connection {
   }
 
   /// Sends what OpenSSL has written by itself and no response took along: a session ticket, or an alert that reading has
-  /// made (RFC 8446 §4.6.1 and §6). False if that fails: the client would miss a record, and could decrypt none after it.
-  mutating func sendRemains(_ context: inout WorkerContext) -> Bool {
-    guard case .onward = transport.flushOutbox(&outgoing, &context) else { return false }
-    if !outgoing.isEmpty, phase == .receiving { phase = .sending }
-    return true
+  /// made (RFC 8446 §4.6.1 and §6). If that fails, the connection has to end: the client would miss a record, and could
+  /// decrypt none after it.
+  mutating func sendRemains(_ context: inout WorkerContext) -> Step {
+    let step = proceed(after: transport.flushOutbox(&outgoing, &context), &context)
+    if case .onward = step, !outgoing.isEmpty, phase == .receiving { phase = .sending }
+    return step
   }
 
   /// A response was sent to its end.
@@ -93,6 +94,7 @@ extension Connection {
       context.metrics.truncated += 1
       return .stop(abort(&context))
     case .broken: return broken(&context)
+    case .outOfMemory: return outOfMemory(&context)
     }
   }
 

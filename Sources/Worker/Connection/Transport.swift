@@ -31,6 +31,8 @@ struct Transport: ~Copyable {
     case truncated
     /// Nothing can be sent any more.
     case broken
+    /// The socket was full, and there is no memory for what it has left.
+    case outOfMemory
   }
 
   let socket: Socket
@@ -39,12 +41,20 @@ struct Transport: ~Copyable {
   private(set) var encryption: Encryption
   /// close_notify has left, or waits in the outbox.
   private(set) var hasSentCloseNotify = false
-  /// OpenSSL keeps the session's buffers: not for connections that wait, but for those that are busy.
-  private(set) var keepsBuffers = false
+  /// How much OpenSSL encrypts for one send, in units of `Limits.encryptedAtLeast`.
+  private var step = 1
+  /// What the session may take up.
+  private let sessionShare: MemoryShare?
+  /// What the session's buffers take up while OpenSSL keeps them: in the handshake, and for connections that are busy, not
+  /// for those that wait.
+  private var bufferShare: MemoryShare?
 
-  init(socket: consuming Socket, session: consuming Session?) {
+  init(socket: consuming Socket, session: consuming Session?, context: borrowing WorkerContext) {
     // Until the handshake says otherwise, nothing can be left to the kernel.
     encryption = session == nil ? .none : .user
+    unsafe sessionShare = session == nil ? nil : MemoryShare(of: context.memory, context.limits.sessionMemory)
+    unsafe bufferShare =
+      session == nil ? nil : MemoryShare(of: context.memory, context.limits.sessionBufferMemory)
     self.socket = socket
     self.session = session
   }
@@ -61,7 +71,9 @@ struct Transport: ~Copyable {
       case .none: (.failed, false)
       }
     switch progress {
-    case .done: encryption = isInKernel ? .kernel : .user
+    case .done:
+      encryption = isInKernel ? .kernel : .user
+      bufferShare = nil
     case .plaintextHTTP: encryption = .none
     case .wouldBlock, .failed: break
     }
@@ -84,11 +96,27 @@ struct Transport: ~Copyable {
     }
   }
 
-  /// Lets OpenSSL keep its buffers from one record to the next, for a connection that is busy, or frees them.
-  mutating func setKeepsBuffers(_ keeps: Bool) {
-    keepsBuffers = keeps
+  var keepsBuffers: Bool { bufferShare != nil }
+
+  /// Lets OpenSSL keep its buffers from one record to the next, for a connection that is busy. False if there is no memory
+  /// for that; then it goes on without.
+  mutating func keepBuffers(_ context: borrowing WorkerContext) -> Bool {
+    guard let share = unsafe MemoryShare(of: context.memory, context.limits.sessionBufferMemory) else {
+      return false
+    }
+    bufferShare = consume share
     switch session {
-    case .some(let session): keeps ? session.keepBuffers() : session.releaseBuffers()
+    case .some(let session): session.keepBuffers()
+    case .none: break
+    }
+    return true
+  }
+
+  /// Frees OpenSSL's buffers.
+  mutating func releaseBuffers() {
+    bufferShare = nil
+    switch session {
+    case .some(let session): session.releaseBuffers()
     case .none: break
     }
   }
@@ -136,8 +164,7 @@ struct Transport: ~Copyable {
   ) -> Outcome {
     guard outgoing.bytes.isEmpty else {
       // Something is before it in the queue.
-      unsafe outgoing.keep(bytes, content, from: 0)
-      return .onward
+      return unsafe keep(bytes, content, from: 0, &outgoing, &context)
     }
     let sent =
       unsafe content.isEmpty ? socket.send(bytes, more: outgoing.hasFile) : socket.send(bytes, content)
@@ -153,13 +180,18 @@ struct Transport: ~Copyable {
     switch sent {
     case .bytes(let count):
       context.noteSent(count)
-      if count < bytes.count + content.count { unsafe outgoing.keep(bytes, content, from: count) }
-      return .onward
-    case .wouldBlock, .ended:
-      unsafe outgoing.keep(bytes, content, from: 0)
-      return .onward
+      guard count < bytes.count + content.count else { return .onward }
+      return unsafe keep(bytes, content, from: count, &outgoing, &context)
+    case .wouldBlock, .ended: return unsafe keep(bytes, content, from: 0, &outgoing, &context)
     case .failed: return .broken
     }
+  }
+
+  private func keep(
+    _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer, from count: Int,
+    _ outgoing: inout Outgoing, _ context: inout WorkerContext
+  ) -> Outcome {
+    unsafe outgoing.keep(bytes, content, from: count, within: context.memory) ? .onward : .outOfMemory
   }
 
   /// Sends the front of what waits in memory.
@@ -236,7 +268,7 @@ struct Transport: ~Copyable {
     _ file: FileReference, behind staged: Int, isLast: Bool,
     _ outgoing: inout Outgoing, _ context: inout WorkerContext
   ) -> Outcome {
-    let wanted = readyCount(file, atMost: context.limits.encryptedPerSend, outgoing, context)
+    let wanted = readyCount(file, atMost: stepSize(context.limits), outgoing, context)
     guard wanted > 0 else {
       guard staged > 0 else { return .wouldBlock }
       let plaintext = unsafe UnsafeRawBufferPointer(rebasing: context.staging[..<staged])
@@ -262,7 +294,28 @@ struct Transport: ~Copyable {
     guard isEncrypted else { return .broken }
     // close_notify leaves with the end of the last response, which saves a system call and a segment.
     if isLast { _ = sendCloseNotify() }
-    return flushOutbox(&outgoing, &context)
+    let outcome = flushOutbox(&outgoing, &context)
+    adaptStep(isFull: !outgoing.bytes.isEmpty, context.limits)
+    return outcome
+  }
+
+  /// How much of a file is encrypted next. Where that is much, the socket is asked first how much it takes: the rest would be
+  /// kept in memory for as long as the client does not read.
+  private func stepSize(_ limits: Limits) -> Int {
+    let least = min(limits.encryptedAtLeast, limits.encryptedPerSend)
+    guard step > 1 else { return least }
+    let wanted = min(least * step, limits.encryptedPerSend)
+    guard let unsent = socket.unsentBytes() else { return wanted }
+    return max(least, min(wanted, limits.unsentBytes - unsent))
+  }
+
+  /// Little after the socket was full; more and more while it takes all.
+  private mutating func adaptStep(isFull: Bool, _ limits: Limits) {
+    if isFull {
+      step = 1
+    } else if limits.encryptedAtLeast * step < limits.encryptedPerSend {
+      step *= 2
+    }
   }
 
   /// Sends what OpenSSL has written, and keeps what the socket does not take.
@@ -271,8 +324,7 @@ struct Transport: ~Copyable {
     defer { context.clearOutbox() }
     // As it is: nothing of a file belongs into the last segment.
     guard outgoing.bytes.isEmpty else {
-      unsafe outgoing.keep(context.outbox.pointee.bytes, .empty, from: 0)
-      return .onward
+      return unsafe keep(context.outbox.pointee.bytes, .empty, from: 0, &outgoing, &context)
     }
     let records = unsafe context.outbox.pointee.bytes
     return unsafe keepRest(after: socket.send(records, more: false), records, .empty, &outgoing, &context)

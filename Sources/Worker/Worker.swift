@@ -178,7 +178,7 @@ package struct Worker: ~Copyable {
       for waiter in finished.waiters {
         let token = Token(rawValue: waiter)
         // It may have gone, or given up.
-        guard connections.isCurrent(token), connections[token.slot].awaits(finished.identifier) else {
+        guard connections.isCurrent(token), connections[token.slot].waits(for: finished.identifier) else {
           continue
         }
         context.responder.waited = finished.lookup

@@ -64,7 +64,7 @@ struct Connection: ~Copyable {
   /// The head of the request that waits for a disk.
   var waitingHead = OwnedBytes()
   /// The number of the wait for a disk; 0 for none.
-  var wait: UInt64 = 0
+  var waitNumber: UInt64 = 0
   /// The poller has said that both directions are over.
   var hasFailed = false
   /// The client wants no further request on this connection.
@@ -108,6 +108,7 @@ struct Connection: ~Copyable {
   /// The deadline has passed.
   mutating func timedOut(context: inout WorkerContext) -> TurnOutcome {
     context.beginTurn()
+    if waitsForDisk { return conclude(diskTimedOut(&context), &context) }
     switch phase {
     case .handshaking:
       context.metrics.handshakesFailed += 1
@@ -123,14 +124,7 @@ struct Connection: ~Copyable {
     case .discarding:
       context.metrics.timeouts += 1
       return conclude(reject(.requestTimeout, &context), &context)
-    case .loading:
-      context.metrics.diskTimeouts += 1
-      wait = 0
-      let head = waitingHead.take()
-      return conclude(unsafe reject(.serviceUnavailable, head: head.bytes, &context), &context)
-    case .sending where wait != 0:
-      context.metrics.diskTimeouts += 1
-      return abort(&context)
+    case .loading: return .close
     case .sending: return lookAtUptake(&context) == .steady ? .wait : abort(&context)
     case .closing: return lookAtUptake(&context) == .steady ? .wait : .close
     case .lingering: return stillTakes(&context) ? .wait : .close
@@ -171,7 +165,7 @@ struct Connection: ~Copyable {
   }
 
   @inline(never)
-  private mutating func conclude(_ first: Step, _ context: inout WorkerContext) -> TurnOutcome {
+  mutating func conclude(_ first: Step, _ context: inout WorkerContext) -> TurnOutcome {
     var step = first
     while true {
       switch step {
@@ -304,36 +298,8 @@ struct Connection: ~Copyable {
       noteAnswer(to: request, keepsAlive: response.keepsAlive, used: used, &context)
       return transmit(response, &context)
     case .waits(let number):
-      waitingHead = unsafe OwnedBytes(
-        copying: bytes.bytes.withUnsafeBytes { unsafe UnsafeRawBufferPointer(rebasing: $0[..<request.count]) }
-      )
-      context.useInput(used)
-      phase = .loading
-      return waitForDisk(number, &context)
+      return wait(for: number, toAnswer: request, bytes, used: used, &context)
     }
-  }
-
-  /// The request that waited for a disk can be answered; or the client has gone.
-  private mutating func goOnAnswering(_ context: inout WorkerContext) -> Step {
-    guard context.responder.waited != nil else { return hasFailed ? broken(&context) : .stop(.wait) }
-    wait = 0
-    let head = waitingHead.take()
-    // It was parsed before: it is whole and without fault.
-    var request = RequestHead()
-    guard
-      case .complete = unsafe RequestParser.parse(
-        head.bytes.span, limits: context.limits.head, into: &request)
-    else { return reject(.badRequest, &context) }
-    return unsafe answer(request, head.bytes.span, used: 0, &context)
-  }
-
-  /// Whether it waits for what has this number.
-  func awaits(_ number: UInt64) -> Bool { wait == number }
-
-  mutating func waitForDisk(_ number: UInt64, _ context: inout WorkerContext) -> Step {
-    wait = number
-    deadline = context.deadline(in: context.limits.diskMilliseconds)
-    return .stop(.wait)
   }
 
   @inline(__always)

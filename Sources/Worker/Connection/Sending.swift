@@ -41,11 +41,9 @@ extension Connection {
 
   /// Goes on where the socket was full, or where others had their turn.
   mutating func sendRest(_ context: inout WorkerContext) -> Step {
-    if wait != 0 {
-      guard let lookup = context.responder.waited.take() else {
-        return hasFailed ? broken(&context) : .stop(.wait)
-      }
-      wait = 0
+    if waitsForDisk {
+      guard let lookup = takeWaited(&context) else { return hasFailed ? broken(&context) : .stop(.wait) }
+      context.responder.waited = nil
       if case .failed = lookup { return proceed(after: .truncated, &context) }
     }
     if !outgoing.bytes.isEmpty {
@@ -95,15 +93,6 @@ extension Connection {
       return .stop(abort(&context))
     case .broken: return broken(&context)
     case .outOfMemory: return outOfMemory(&context)
-    }
-  }
-
-  /// The next part of the file has to be read from a disk first.
-  private mutating func waitForPart(_ context: inout WorkerContext) -> Step {
-    guard let file = outgoing.file else { return .onward }
-    switch context.responder.files.waitForPart(file, offset: outgoing.fileOffset, waiter: token.rawValue) {
-    case .waits(let number): return waitForDisk(number, &context)
-    case .file, .directory, .failed: return proceed(after: .truncated, &context)
     }
   }
 

@@ -48,8 +48,10 @@ public struct Session: ~Copyable {
   public enum HandshakeProgress: Sendable {
     /// Done: `transmitsInKernel` is final, and records may have been received already.
     case done
-    /// The peer must send, or take, something first.
+    /// The peer must send something first.
     case wouldBlock
+    /// The socket takes nothing now.
+    case full
     /// The peer spoke HTTP without TLS: it deserves an answer that it can read.
     case plaintextHTTP
     /// Ended; an alert was sent where the protocol asks for one.
@@ -65,7 +67,8 @@ public struct Session: ~Copyable {
       return .done
     }
     switch unsafe SSL_get_error(ssl, status) {
-    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+    case SSL_ERROR_WANT_READ: return .wouldBlock
+    case SSL_ERROR_WANT_WRITE: return .full
     default:
       return COpenSSL_ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST ? .plaintextHTTP : .failed
     }

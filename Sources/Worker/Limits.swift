@@ -43,6 +43,11 @@ public struct Limits: Sendable {
   public var requestsPerTurn = 64
   /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.
   public var acceptsPerTurn = 64
+  /// Steps of TLS handshakes, whoever's, that a worker takes before connections that are through have their turn. With one,
+  /// they wait for one at most; more would not make handshakes cheaper.
+  public var handshakeStepsPerTurn = 1
+  /// Connections that may wait for a step; beyond it, the kernel keeps new ones in the listener's backlog.
+  public var handshakesWaiting = 4
 
   /// Time for a TLS handshake, from accept on, in milliseconds.
   public var handshakeMilliseconds: UInt64 = 10_000

@@ -16,6 +16,8 @@ package struct Worker: ~Copyable {
   private var timers: TimerWheel
   /// Connections that want another turn.
   private var queue: SlotQueue
+  /// Connections that may go on with their handshakes.
+  private var handshakes: SlotQueue
   /// Connections whose sessions keep their buffers.
   private var buffered: SlotQueue
   /// All that is due at a tick's passing was done for this one.
@@ -59,6 +61,7 @@ package struct Worker: ~Copyable {
     connections = Slab(capacity: limits.connectionsPerWorker)
     timers = TimerWheel(capacity: limits.connectionsPerWorker, now: context.tick)
     queue = SlotQueue(capacity: limits.connectionsPerWorker)
+    handshakes = SlotQueue(capacity: limits.connectionsPerWorker)
     buffered = SlotQueue(capacity: limits.connectionsPerWorker)
     reserve = Self.openReserve()
   }
@@ -69,16 +72,18 @@ package struct Worker: ~Copyable {
 
   /// Serves until it is told to stop and everything is sent; returns what it counted.
   package mutating func run() -> Metrics {
+    var waitMilliseconds = longestWait
     while !isDone {
       let count = poller.wait(milliseconds: waitMilliseconds)
       context.clock.read()
       for index in 0..<count { handle(poller[index]) }
-      giveQueuedTurns()
       if doneTick != context.tick {
         doneTick = context.tick
         endOverdueTurns()
         releaseIdleBuffers()
       }
+      // One look for all that may be there: as a rule, nothing is.
+      waitMilliseconds = queue.count | handshakes.count == 0 ? longestWait : goOn()
     }
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       connections[slot].cutOff(context: &context)
@@ -89,9 +94,18 @@ package struct Worker: ~Copyable {
     return context.metrics
   }
 
-  private var waitMilliseconds: Int32 {
-    if !queue.isEmpty { return 0 }
-    return timers.count == 0 && drainEnd == nil ? -1 : Int32(TimerWheel.millisecondsPerTick)
+  /// How long to wait for events when there is nothing else to do, in milliseconds; -1 without end.
+  private var longestWait: Int32 {
+    timers.count == 0 && drainEnd == nil ? -1 : Int32(TimerWheel.millisecondsPerTick)
+  }
+
+  /// Does what is not for events to start, as much of it as may be before they are looked at again. Returns how long to wait
+  /// for them.
+  @inline(never)
+  private mutating func goOn() -> Int32 {
+    giveQueuedTurns()
+    takeHandshakeSteps()
+    return queue.isEmpty && handshakes.isEmpty ? longestWait : 0
   }
 
   private var isDone: Bool {
@@ -122,7 +136,12 @@ package struct Worker: ~Copyable {
 
   @inline(never)
   private mutating func giveTurn(_ slot: Int, _ readiness: Readiness) {
-    let outcome = connections[slot].turn(readiness, context: &context)
+    end(slot, connections[slot].turn(readiness, context: &context))
+  }
+
+  /// A turn is over.
+  @inline(__always)
+  private mutating func end(_ slot: Int, _ outcome: Connection.TurnOutcome) {
     let (deadline, keepsNewBuffers) = (connections[slot].deadline, connections[slot].keepsNewBuffers)
     if keepsNewBuffers { listForBuffers(slot) }
     if case .wait = outcome {
@@ -153,9 +172,14 @@ package struct Worker: ~Copyable {
     case .again:
       timers.tighten(slot, to: connections[slot].deadline)
       queue.append(slot)
+    case .handshake:
+      timers.tighten(slot, to: connections[slot].deadline)
+      handshakes.append(slot)
     case .close:
+      // It leaves every row that it may stand in: what they name is there.
       timers.disarm(slot)
       queue.remove(slot)
+      handshakes.remove(slot)
       buffered.remove(slot)
       connections[slot].release(to: &context)
       connections.remove(slot)
@@ -189,6 +213,15 @@ package struct Worker: ~Copyable {
     }
   }
 
+  /// A step of a handshake takes as long as many requests, and anybody may ask for one. So there are only few between two
+  /// looks at the connections that are through, however many wait.
+  private mutating func takeHandshakeSteps() {
+    for _ in 0..<context.limits.handshakeStepsPerTurn {
+      guard let slot = handshakes.popFirst() else { return }
+      end(slot, connections[slot].shakeHands(context: &context))
+    }
+  }
+
   private mutating func endOverdueTurns() {
     while let slot = timers.popExpired(at: context.tick) {
       if connections[slot].deadline > context.tick {
@@ -204,6 +237,8 @@ package struct Worker: ~Copyable {
 
   private mutating func accept(secure: Bool) {
     for _ in 0..<context.limits.acceptsPerTurn {
+      // The others wait in the kernel. The listener stays ready meanwhile, but no wait is in vain: each is followed by a step.
+      if secure && handshakes.count >= context.limits.handshakesWaiting { return }
       switch listeners.accept(secure: secure) {
       case .connection(let socket): admit(socket, secure ? listeners.context : nil)
       case .lost: continue
@@ -236,6 +271,7 @@ package struct Worker: ~Copyable {
     connections[token.slot].token = token
     context.metrics.connections += 1
     // Its first bytes are there already, as a rule: a connection for one request is over after this, and never registered.
+    // One that has to shake hands first is put into the row of those that do.
     giveTurn(token.slot, .readable)
     guard connections.isCurrent(token) else { return }
     do throws(Errno) {

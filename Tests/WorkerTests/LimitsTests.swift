@@ -17,6 +17,7 @@ import Testing
       limits.workers, Int(limits.requestContent),
       limits.unsentBytes, limits.connectionMemory, limits.sessionMemory,
       limits.sessionBufferMemory, limits.receivedAtOnce, limits.encryptedAtLeast,
+      limits.handshakeStepsPerTurn, limits.handshakesWaiting,
     ]
     for count in counts { #expect(count > 0) }
     let times = [

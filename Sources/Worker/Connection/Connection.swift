@@ -30,6 +30,8 @@ struct Connection: ~Copyable {
     case wait
     /// Give it another turn soon: it has more to do, but others have a right too.
     case again
+    /// Have it `shakeHands` when it is its turn to: that takes longer than others should wait for.
+    case handshake
     /// Remove it.
     case close
   }
@@ -103,6 +105,13 @@ struct Connection: ~Copyable {
     let step = phase == .receiving ? receiveRequests(&context) : .onward
     if case .stop(.wait) = step, context.receivedCount == 0, context.outboxIsEmpty { return .wait }
     return conclude(step, &context)
+  }
+
+  /// Goes on with the handshake, as far as it can now, and with what follows when it is done. Called once for each time that
+  /// `.handshake` was asked for, and nothing else ends that phase but the connection's end.
+  mutating func shakeHands(context: inout WorkerContext) -> TurnOutcome {
+    context.beginTurn()
+    return conclude(handshake(&context), &context)
   }
 
   /// The deadline has passed.
@@ -188,7 +197,8 @@ struct Connection: ~Copyable {
         return outcome
       case .onward:
         switch phase {
-        case .handshaking: step = handshake(&context)
+        // That there is room to send is of no interest to one that has to receive, and is always said once.
+        case .handshaking: step = .stop(mayReceive || isWaitingForRoom ? .handshake : .wait)
         case .receiving: step = receiveRequests(&context)
         case .discarding: step = discardContent(&context)
         case .loading: step = goOnAnswering(&context)
@@ -201,8 +211,14 @@ struct Connection: ~Copyable {
   }
 
   private mutating func handshake(_ context: inout WorkerContext) -> Step {
+    isWaitingForRoom = false
     switch transport.handshake() {
-    case .wouldBlock: return .stop(.wait)
+    case .wouldBlock:
+      mayReceive = false
+      return .stop(.wait)
+    case .full:
+      isWaitingForRoom = true
+      return .stop(.wait)
     case .failed:
       context.metrics.handshakesFailed += 1
       return .stop(.close)

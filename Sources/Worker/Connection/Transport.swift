@@ -75,7 +75,7 @@ struct Transport: ~Copyable {
       encryption = isInKernel ? .kernel : .user
       bufferShare = nil
     case .plaintextHTTP: encryption = .none
-    case .wouldBlock, .failed: break
+    case .wouldBlock, .full, .failed: break
     }
     return progress
   }

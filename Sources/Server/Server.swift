@@ -19,7 +19,8 @@ public struct StartError: Error, CustomStringConvertible {
 /// The control plane: puts everything in place, starts the workers, and waits for the signal to stop.
 public enum Server {
   /// Serves until SIGTERM or SIGINT, then finishes what is being sent, 30 s at most; a second signal ends the
-  /// process at once. `announce` gets one line a listener when connections are accepted:
+  /// process at once, and so does a worker that hangs, 2 s later (exit code 1). Other signals are noted in the log.
+  /// `announce` gets one line a listener when all workers take connections:
   /// `listening https://127.0.0.1:8443 tls=1.2,1.3 ktls=on`.
   public static func run(
     _ configuration: Configuration, log: Logger, announce: (String) -> Void
@@ -27,7 +28,7 @@ public enum Server {
     // OpenSSL's control messages on a kernel TLS socket lack MSG_NOSIGNAL (openssl#23033).
     signal(SIGPIPE, SIG_IGN)
     do {
-      let signals = try StopSignals()
+      let signals = try Signals()
       let root = try DocumentRoot(
         path: configuration.site.root, isShared: configuration.workers > 1)
       if !root.followsLinks {
@@ -40,17 +41,18 @@ public enum Server {
         try DescriptorBudget.fit(configuration.limits, workers: configuration.workers, log: log),
         workers: configuration.workers)
       limits.cacheMemory = configuration.cacheMemory ?? Limits.cacheMemory(of: MachineMemory.bytes)
-      var pool = try WorkerPool()
+      var pool = try WorkerPool(limits: limits)
       let loader = try FileLoader.start(root: root, limits: limits)
       var binding = try Binding(configuration, context: secure?.context)
       for _ in 0..<configuration.workers {
         try pool.start(
           try binding.listeners(), site: configuration.site, root: root, loader: loader,
-          requiresKernelTLS: secure?.requiresKernelTLS ?? false, limits: limits)
+          requiresKernelTLS: secure?.requiresKernelTLS ?? false)
       }
-      if let url = binding.plainURL { announce("listening \(url)") }
-      if let url = binding.secureURL, let secure { announce("listening \(url) \(secure.description)") }
-      try pool.work(until: signals, log: log)
+      try pool.work(until: signals, log: log) {
+        if let url = binding.plainURL { announce("listening \(url)") }
+        if let url = binding.secureURL, let secure { announce("listening \(url) \(secure.description)") }
+      }
     } catch {
       throw StartError("\(error)")
     }

@@ -48,7 +48,6 @@ public struct Limits: Sendable {
   public var handshakeStepsPerTurn = 1
   /// Connections that may wait for a step; beyond it, the kernel keeps new ones in the listener's backlog.
   public var handshakesWaiting = 4
-
   /// Time for a TLS handshake, from accept on, in milliseconds.
   public var handshakeMilliseconds: UInt64 = 10_000
   /// Time for a request's head and content, from its first byte on (the first request: from the start of the
@@ -73,6 +72,8 @@ public struct Limits: Sendable {
   public var lingerMilliseconds: UInt64 = 5_000
   /// Time to finish what is being sent when the server stops.
   public var drainMilliseconds: UInt64 = 30_000
+  /// Time beyond that for the workers to end; then the process ends without them.
+  public var stopGraceMilliseconds: UInt64 = 2_000
 
   /// Workers that share what is for all of them, at least 1.
   public var workers = 1

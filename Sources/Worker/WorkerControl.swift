@@ -1,16 +1,33 @@
 package import Reactor
 import Synchronization
 
-/// What the control plane and a worker's thread have in common: an order to stop, and the counts at the end.
-package final class WorkerControl: Sendable {
-  /// Wakes the worker.
-  let waker: Waker
-  private let stopping = Atomic(false)
-  private let outcome = Mutex<Result<Metrics, Errno>?>(nil)
+/// Wakes a thread that waits for news from several others.
+package final class SharedWaker: Sendable {
+  package let waker: Waker
 
   package init() throws(Errno) {
     waker = try Waker()
   }
+}
+
+/// What the control plane and a worker's thread have in common: an order to stop, what the worker reports, and the counts at
+/// the end.
+package final class WorkerControl: Sendable {
+  /// Wakes the worker.
+  let waker: Waker
+  private let stopping = Atomic(false)
+  private let serving = Atomic(false)
+  private let outcome = Mutex<Result<Metrics, Errno>?>(nil)
+
+  /// Wakes the control plane when there is something to report.
+  private let supervisor: SharedWaker
+
+  package init(supervisor: SharedWaker) throws(Errno) {
+    self.supervisor = supervisor
+    waker = try Waker()
+  }
+
+  // MARK: What the control plane says
 
   var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
@@ -19,8 +36,19 @@ package final class WorkerControl: Sendable {
     waker.wake()
   }
 
+  // MARK: What the worker says
+
+  /// It has all that it needs, and its next step is to take connections.
+  package func noteServing() {
+    serving.store(true, ordering: .releasing)
+    supervisor.waker.wake()
+  }
+
+  package var isServing: Bool { serving.load(ordering: .acquiring) }
+
   package func finish(_ result: Result<Metrics, Errno>) {
     outcome.withLock { $0 = result }
+    supervisor.waker.wake()
   }
 
   package var hasEnded: Bool { outcome.withLock { $0 != nil } }

@@ -110,6 +110,24 @@ import Testing
     #expect(try Curl.get(sluice.url("https") + "/hello.txt", Curl.trusting(pair)).text == "hello\n")
   }
 
+  /// However long a worker takes to be ready: the line comes after all of them have their poller.
+  @Test(.enabled(if: TestMachine.has("strace"), "strace is missing"))
+  func linesComeWhenAllWorkersServe() throws {
+    let folder = try TemporaryFolder()
+    let trace = folder.path + "/trace"
+    let sluice = try SluiceProcess(
+      site(), flags: ["--workers", "2"],
+      prefix: [
+        "strace", "-f", "-D", "-qq", "-o", trace, "-e", "trace=epoll_create1,write", "-e",
+        "inject=epoll_create1:delay_enter=300000",
+      ])
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt").text == "hello\n")
+    try sluice.stop()
+    let calls = String(decoding: readFile(trace) ?? [], as: UTF8.self)
+    let announced = try #require(calls.firstRange(of: "listening"))
+    #expect(calls[..<announced.lowerBound].matches(of: /epoll_create1.* = \d/).count == 2, "\(calls)")
+  }
+
   @Test func workersShareThePorts() throws {
     let pair = try TestCertificates.ecdsa
     let sluice = try SluiceProcess(site(), .both(pair), flags: ["--workers", "2"])

@@ -77,6 +77,42 @@ import Testing
     #expect(now() - start < 3)
   }
 
+  /// Reload comes later; until then, who asks for it does not end the server.
+  @Test func otherSignalsAreNotedAndEndNothing() throws {
+    let sluice = try SluiceProcess(
+      arguments: [site(), "--port", "0", "--workers", "2"], listeners: 1)
+    let connection = try sluice.connect()
+    for (number, name) in [
+      (SIGHUP, "SIGHUP"), (SIGUSR1, "SIGUSR1"), (SIGUSR2, "SIGUSR2"), (SIGALRM, "SIGALRM"),
+    ] {
+      sluice.process.signal(number)
+      try waitUntil("\(name) is noted") { sluice.process.errorOutput.contains("\(name): ") }
+      try connection.get("/hello.txt")
+      #expect(try connection.response().text == "hello\n")
+    }
+    // They do not count as signals to stop, before or after one.
+    sluice.process.signal(SIGHUP)
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// A worker that hangs in a system call, as with a disk that does not answer.
+  @Test(.enabled(if: TestMachine.has("strace"), "strace is missing"))
+  func hungWorkerDoesNotHoldTheEnd() throws {
+    // For 50 s: longer than the server waits for it.
+    let sluice = try SluiceProcess(
+      site(),
+      prefix: [
+        "strace", "-f", "-D", "-qq", "-o", "/dev/null", "-e", "trace=sendto", "-e",
+        "inject=sendto:delay_enter=50000000:when=1",
+      ])
+    let connection = try sluice.connect()
+    try connection.get("/hello.txt")
+    #expect(connection.isSilent(seconds: 1))
+    #expect(try sluice.stop() == 1)
+    #expect(
+      sluice.process.errorOutput.contains("1 of 1 workers have not ended 32 s after the signal to stop"))
+  }
+
   @Test func brokenPipesDoNotEndIt() throws {
     let sluice = try SluiceProcess(site())
     sluice.process.signal(SIGPIPE)

@@ -66,6 +66,18 @@ import Testing
       1, [site(), "--port", "0", "--workers", "2"], naming: "12", "ulimit -n", "--workers", prefix: limit)
   }
 
+  /// A worker that has no poller: nothing is announced before, whoever else could serve.
+  @Test(.enabled(if: TestMachine.has("strace"), "strace is missing"))
+  func workerThatCanNotWork() throws {
+    let prefix = [
+      "strace", "-f", "-D", "-qq", "-o", "/dev/null", "-e", "trace=epoll_create1", "-e",
+      "inject=epoll_create1:error=EMFILE:delay_enter=200000",
+    ]
+    try expect(
+      1, [site(), "--port", "0", "--workers", "2"], naming: "Too many open files", "ulimit -n", prefix: prefix
+    )
+  }
+
   @Test func root() throws {
     try expect(1, ["/no/such/folder", "--port", "0"], naming: "/no/such/folder")
     let file = try site() + "/hello.txt"

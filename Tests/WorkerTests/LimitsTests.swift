@@ -25,6 +25,7 @@ import Testing
       limits.diskMilliseconds,
       limits.lingerMilliseconds, limits.drainMilliseconds, limits.firstUptakeMilliseconds,
       limits.uptakeMilliseconds, limits.sendRateMilliseconds,
+      limits.stopGraceMilliseconds,
     ]
     for time in times { #expect(time > 0) }
   }

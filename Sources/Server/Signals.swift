@@ -1,0 +1,60 @@
+import CLinux
+import Glibc
+import Reactor
+
+/// The signals that mean something to the process, or would end it though they should not, as something to read:
+/// `signalfd(2)`. They interrupt nobody: threads that are started later inherit the block.
+struct Signals: ~Copyable {
+  /// Those that stop the server.
+  private static let stops = [SIGTERM, SIGINT]
+  /// Those that are noted and do nothing, with what to say of them.
+  private static let others = [
+    (SIGHUP, "SIGHUP: nothing can be reloaded yet; start anew for other options or another certificate"),
+    (SIGUSR1, "SIGUSR1: it means nothing here"),
+    (SIGUSR2, "SIGUSR2: it means nothing here"),
+    (SIGALRM, "SIGALRM: it means nothing here"),
+  ]
+
+  private let descriptor: Int32
+
+  init() throws(Errno) {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for number in Self.stops + Self.others.map(\.0) { unsafe sigaddset(&set, number) }
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    descriptor = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
+    guard descriptor >= 0 else { throw Errno.current }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// What a wait has brought.
+  enum News {
+    /// The server shall stop.
+    case stop(Int32)
+    /// Another signal, and what to say of it.
+    case other(String)
+    /// The waker woke, the time is over, or nothing.
+    case none
+  }
+
+  /// Waits until a signal comes or `waker` wakes, at most `milliseconds` (-1: without end).
+  func wait(or waker: borrowing Waker, milliseconds: Int32) -> News {
+    var polled = [
+      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
+    ]
+    // Interrupted by being stopped and continued, perhaps: whoever waits looks at the clock again.
+    guard unsafe poll(&polled, nfds_t(polled.count), milliseconds) > 0 else { return .none }
+    var info = signalfd_siginfo()
+    guard unsafe read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) > 0 else {
+      waker.acknowledge()
+      return .none
+    }
+    let number = Int32(info.ssi_signo)
+    if let (_, message) = Self.others.first(where: { $0.0 == number }) { return .other(message) }
+    return .stop(number)
+  }
+}

@@ -104,6 +104,14 @@ public struct Poller: ~Copyable {
     }
   }
 
+  /// Changes what a registered descriptor is waited for; nothing is possible, too. Throws what `epoll_ctl(2)` says.
+  public func change(_ fileDescriptor: Int32, token: Token, for readiness: Readiness) throws(Errno) {
+    var event = unsafe epoll_event(events: readiness.rawValue, data: epoll_data_t(u64: token.rawValue))
+    guard unsafe epoll_ctl(descriptor, EPOLL_CTL_MOD, fileDescriptor, &event) == 0 else {
+      throw Errno.current
+    }
+  }
+
   /// Waits for events, at most `milliseconds` (-1: without end). Returns how many there are; read them with
   /// the subscript before the next wait.
   @inlinable

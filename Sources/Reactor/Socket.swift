@@ -168,10 +168,12 @@ public struct ListeningSocket: ~Copyable, Sendable {
     case connection(Socket)
     /// No connection is waiting.
     case none
-    /// A connection was there and has gone again, or the network had a fault (`accept(2)`): try the next.
-    case lost
-    /// No descriptor is free (EMFILE, ENFILE) or no memory; the connection still waits.
-    case exhausted
+    /// A connection was there and has gone again, or its network had a fault (`accept(2)`): try the next.
+    case lost(Errno)
+    /// No descriptor is free (EMFILE, ENFILE); the connection still waits.
+    case exhausted(Errno)
+    /// It can't be done, for want of memory (ENOMEM, ENOBUFS) or for another reason that lasts; the connection still waits.
+    case failed(Errno)
   }
 
   /// Takes the next waiting connection: `accept4(2)`.
@@ -179,10 +181,15 @@ public struct ListeningSocket: ~Copyable, Sendable {
     let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let accepted = CLinux_accept4(descriptor, nil, nil, flags)
     if accepted >= 0 { return .connection(Socket(descriptor: accepted)) }
-    switch errno {
+    let error = Errno.current
+    switch error.rawValue {
     case EAGAIN: return .none
-    case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
-    default: return .lost
+    case EMFILE, ENFILE: return .exhausted(error)
+    // accept(2), "Error handling": what is pending on the new socket is to be taken for EAGAIN.
+    case ECONNABORTED, EINTR, ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+      ENETUNREACH:
+      return .lost(error)
+    default: return .failed(error)
     }
   }
 }

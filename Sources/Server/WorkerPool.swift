@@ -52,6 +52,8 @@ struct WorkerPool: ~Copyable {
     until signals: borrowing Signals, log: Logger, announce: () -> Void
   ) throws(StartError) {
     var isAnnounced = false
+    /// Workers whose trouble was told.
+    var told: Set<Int> = []
     /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil while it serves.
     var end: UInt64?
     while !controls.allSatisfy(\.hasEnded) {
@@ -60,6 +62,10 @@ struct WorkerPool: ~Copyable {
       if !isAnnounced, end == nil, controls.allSatisfy(\.isServing) {
         isAnnounced = true
         announce()
+      }
+      for (index, control) in controls.enumerated() {
+        guard let error = control.acceptError, told.insert(index).inserted else { continue }
+        log.warning("connections can't be accepted: \(error); trying again every second at least")
       }
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers(log) }

@@ -48,6 +48,9 @@ public struct Limits: Sendable {
   public var handshakeStepsPerTurn = 1
   /// Connections that may wait for a step; beyond it, the kernel keeps new ones in the listener's backlog.
   public var handshakesWaiting = 4
+  /// The longest time that a listener is left alone when accepting fails, in milliseconds. The first pause is much shorter.
+  public var acceptPauseMilliseconds: UInt64 = 1_000
+
   /// Time for a TLS handshake, from accept on, in milliseconds.
   public var handshakeMilliseconds: UInt64 = 10_000
   /// Time for a request's head and content, from its first byte on (the first request: from the start of the

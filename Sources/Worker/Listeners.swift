@@ -29,6 +29,9 @@ package struct Listeners: ~Copyable, Sendable {
   /// What connections of the secure listener speak.
   var context: ServerContext? { secure.context }
 
+  /// The descriptor of one of them; nil if there is none.
+  func descriptor(secure isSecure: Bool) -> Int32? { isSecure ? secure.descriptor : plain.descriptor }
+
   /// Takes the next connection of one of them.
   func accept(secure isSecure: Bool) -> ListeningSocket.Accepted {
     isSecure ? secure.accept() : plain.accept()

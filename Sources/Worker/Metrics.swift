@@ -11,6 +11,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
   /// Connections closed at once, or given up, because there was no memory for them, or the worker keeps as much for
   /// connections as it may.
   public var refusedWithoutMemory = 0
+  /// Times that a listener was left alone for a while because accepting failed.
+  public var acceptPauses = 0
   /// Handshakes done whose sending side the kernel encrypts.
   public var kernelTLS = 0
   /// Handshakes done whose sending side OpenSSL encrypts.
@@ -47,6 +49,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
     refusedAtLimit += other.refusedAtLimit
     refusedWithoutDescriptor += other.refusedWithoutDescriptor
     refusedWithoutMemory += other.refusedWithoutMemory
+    acceptPauses += other.acceptPauses
     kernelTLS += other.kernelTLS
     userTLS += other.userTLS
     handshakesFailed += other.handshakesFailed
@@ -66,7 +69,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var description: String {
     """
     connections=\(connections) refused_at_limit=\(refusedAtLimit) \
-    refused_without_descriptor=\(refusedWithoutDescriptor) \
+    refused_without_descriptor=\(refusedWithoutDescriptor) accept_pauses=\(acceptPauses) \
     refused_without_memory=\(refusedWithoutMemory) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
     handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
     requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) too_slow=\(tooSlow) \

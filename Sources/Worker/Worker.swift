@@ -20,6 +20,7 @@ package struct Worker: ~Copyable {
   private var handshakes: SlotQueue
   /// Connections whose sessions keep their buffers.
   private var buffered: SlotQueue
+  private var pauses = AcceptPauses()
   /// All that is due at a tick's passing was done for this one.
   private var doneTick: UInt32 = 0
   private var context: WorkerContext
@@ -83,7 +84,7 @@ package struct Worker: ~Copyable {
         releaseIdleBuffers()
       }
       // One look for all that may be there: as a rule, nothing is.
-      waitMilliseconds = queue.count | handshakes.count == 0 ? longestWait : goOn()
+      waitMilliseconds = queue.count | handshakes.count | pauses.count == 0 ? longestWait : goOn()
     }
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       connections[slot].cutOff(context: &context)
@@ -105,7 +106,9 @@ package struct Worker: ~Copyable {
   private mutating func goOn() -> Int32 {
     giveQueuedTurns()
     takeHandshakeSteps()
-    return queue.isEmpty && handshakes.isEmpty ? longestWait : 0
+    if pauses.count > 0 { endPauses() }
+    guard queue.isEmpty && handshakes.isEmpty else { return 0 }
+    return pauses.rest(at: context.clock.milliseconds, longest: longestWait)
   }
 
   private var isDone: Bool {
@@ -236,14 +239,21 @@ package struct Worker: ~Copyable {
   // MARK: Accepting
 
   private mutating func accept(secure: Bool) {
+    var lost = 0
     for _ in 0..<context.limits.acceptsPerTurn {
       // The others wait in the kernel. The listener stays ready meanwhile, but no wait is in vain: each is followed by a step.
       if secure && handshakes.count >= context.limits.handshakesWaiting { return }
       switch listeners.accept(secure: secure) {
-      case .connection(let socket): admit(socket, secure ? listeners.context : nil)
-      case .lost: continue
-      case .exhausted:
-        guard refuse(secure: secure) else { return }
+      case .connection(let socket):
+        pauses.noteSuccess(secure: secure)
+        admit(socket, secure ? listeners.context : nil)
+      case .lost(let error):
+        // If there is nothing else, this does not end by itself.
+        lost += 1
+        if lost == context.limits.acceptsPerTurn { return pause(secure: secure, error) }
+      case .exhausted(let error):
+        guard refuse(secure: secure) else { return pause(secure: secure, error) }
+      case .failed(let error): return pause(secure: secure, error)
       case .none: return
       }
     }
@@ -298,6 +308,28 @@ package struct Worker: ~Copyable {
     return isRefused
   }
 
+  /// Accepting fails, and a listener with connections that wait stays ready: leaves it out of the poller for a while.
+  private mutating func pause(secure: Bool, _ error: Errno) {
+    context.metrics.acceptPauses += 1
+    control.note(acceptError: error)
+    pauses.begin(
+      secure: secure, at: context.clock.milliseconds, longest: context.limits.acceptPauseMilliseconds)
+    watchListener(secure: secure, for: [])
+  }
+
+  private mutating func endPauses() {
+    for secure in [false, true] where pauses.end(secure: secure, at: context.clock.milliseconds) {
+      watchListener(secure: secure, for: .readable)
+    }
+  }
+
+  private func watchListener(secure: Bool, for readiness: Readiness) {
+    guard let descriptor = listeners.descriptor(secure: secure) else { return }
+    let source: Source = secure ? .secure : .plain
+    // It is registered, and a change takes no memory: this does not fail.
+    try? poller.change(descriptor, token: Token(slot: source.rawValue, generation: 0), for: readiness)
+  }
+
   private static func openReserve() -> Int32 {
     unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
   }
@@ -311,6 +343,7 @@ package struct Worker: ~Copyable {
     context.isDraining = true
     // Closing the sockets takes them out of the poller.
     listeners = Listeners()
+    pauses = AcceptPauses()
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       settle(slot, connections[slot].stop(context: &context))
     }

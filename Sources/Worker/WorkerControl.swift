@@ -17,6 +17,8 @@ package final class WorkerControl: Sendable {
   let waker: Waker
   private let stopping = Atomic(false)
   private let serving = Atomic(false)
+  /// The first reason for which accepting has failed; 0 for none.
+  private let firstAcceptError = Atomic<Int32>(0)
   private let outcome = Mutex<Result<Metrics, Errno>?>(nil)
 
   /// Wakes the control plane when there is something to report.
@@ -45,6 +47,18 @@ package final class WorkerControl: Sendable {
   }
 
   package var isServing: Bool { serving.load(ordering: .acquiring) }
+
+  /// Accepting fails. Only the first reason is kept.
+  func note(acceptError: Errno) {
+    let (isFirst, _) = firstAcceptError.compareExchange(
+      expected: 0, desired: acceptError.rawValue, ordering: .relaxed)
+    if isFirst { supervisor.waker.wake() }
+  }
+
+  package var acceptError: Errno? {
+    let error = firstAcceptError.load(ordering: .relaxed)
+    return error == 0 ? nil : Errno(rawValue: error)
+  }
 
   package func finish(_ result: Result<Metrics, Errno>) {
     outcome.withLock { $0 = result }

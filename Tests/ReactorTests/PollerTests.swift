@@ -56,6 +56,26 @@ import Testing
     #expect(poller[0].readiness == .readable)
   }
 
+  @Test func whatIsWaitedForCanBeChanged() throws {
+    let poller = try Poller(eventsPerWait: 4)
+    let pair = try Pair()
+    try poller.add(pair.left, token: Self.token, for: .readable)
+    pair.write()
+    try poller.change(pair.left, token: Self.token, for: [])
+    #expect(poller.wait(milliseconds: 0) == 0)
+    try poller.change(pair.left, token: Self.token, for: .readable)
+    #expect(poller.wait(milliseconds: 10_000) == 1)
+    #expect(poller[0].token == Self.token && poller[0].readiness == .readable)
+  }
+
+  @Test func whatIsNotRegisteredCanNotBeChanged() throws {
+    let poller = try Poller(eventsPerWait: 4)
+    let pair = try Pair()
+    #expect(throws: Errno(rawValue: ENOENT)) {
+      try poller.change(pair.left, token: Self.token, for: .readable)
+    }
+  }
+
   @Test func levelTriggeredLastsAsLongAsTheCause() throws {
     let poller = try Poller(eventsPerWait: 4)
     let pair = try Pair()

@@ -26,6 +26,7 @@ import Testing
       limits.lingerMilliseconds, limits.drainMilliseconds, limits.firstUptakeMilliseconds,
       limits.uptakeMilliseconds, limits.sendRateMilliseconds,
       limits.stopGraceMilliseconds,
+      limits.acceptPauseMilliseconds,
     ]
     for time in times { #expect(time > 0) }
   }

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Elements at fixed addresses in slots that are used again, each life of a slot with a generation of its own.
 ///
 /// The memory for all slots is reserved at once and touched only as slots come into use. Adding and removing
@@ -20,22 +22,25 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
 
   private static var none: UInt32 { .max }
 
-  /// Reserves room for `capacity` elements (1 to 2³²-2).
-  public init(capacity: Int) {
+  /// Reserves room for `capacity` elements (1 to 2³²-2). Throws ENOMEM.
+  public init(capacity: Int) throws(Errno) {
     precondition(capacity > 0 && capacity < Int(Self.none))
+    let elements = unsafe try zeroedMemory(for: capacity, of: Element.self)
+    let generations = unsafe try zeroedMemory(for: capacity, of: UInt32.self)
+    let nextFree = unsafe try zeroedMemory(for: capacity, of: UInt32.self)
     self.capacity = capacity
-    unsafe elements = .allocate(capacity: capacity)
-    unsafe generations = .allocate(capacity: capacity)
-    unsafe nextFree = .allocate(capacity: capacity)
+    unsafe self.elements = unsafe elements
+    unsafe self.generations = unsafe generations
+    unsafe self.nextFree = unsafe nextFree
   }
 
   deinit {
     for slot in 0..<untouched where unsafe generations[slot] & 1 == 1 {
       unsafe (elements + slot).deinitialize(count: 1)
     }
-    unsafe elements.deallocate()
-    unsafe generations.deallocate()
-    unsafe nextFree.deallocate()
+    unsafe free(elements)
+    unsafe free(generations)
+    unsafe free(nextFree)
   }
 
   /// True when no further element fits.

@@ -22,12 +22,9 @@ public struct SlotQueue: ~Copyable {
   /// How many slots stand in it.
   public private(set) var count = 0
 
-  /// An empty queue for slots 0 ..< `capacity`.
-  public init(capacity: Int) {
-    guard let zeroed = unsafe calloc(capacity, MemoryLayout<Links>.stride) else {
-      fatalError("no memory for a queue of \(capacity) slots")
-    }
-    unsafe links = zeroed.bindMemory(to: Links.self, capacity: capacity)
+  /// An empty queue for slots 0 ..< `capacity`. Throws ENOMEM.
+  public init(capacity: Int) throws(Errno) {
+    unsafe links = try zeroedMemory(for: capacity, of: Links.self)
     self.capacity = capacity
   }
 

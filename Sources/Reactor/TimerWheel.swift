@@ -39,20 +39,19 @@ public struct TimerWheel: ~Copyable {
   /// How many timers are armed.
   public private(set) var count = 0
 
-  /// A wheel for slots 0 ..< `capacity`, that starts at tick `now`.
-  public init(capacity: Int, now: UInt32) {
-    guard let zeroed = unsafe calloc(capacity, MemoryLayout<Links>.stride) else {
-      fatalError("no memory for \(capacity) timers")
-    }
-    unsafe links = zeroed.bindMemory(to: Links.self, capacity: capacity)
-    unsafe heads = .allocate(capacity: Self.buckets)
-    unsafe heads.initialize(repeating: Self.none, count: Self.buckets)
+  /// A wheel for slots 0 ..< `capacity`, that starts at tick `now`. Throws ENOMEM.
+  public init(capacity: Int, now: UInt32) throws(Errno) {
+    let links = unsafe try zeroedMemory(for: capacity, of: Links.self)
+    // Zeroed: `none`.
+    let heads = unsafe try zeroedMemory(for: Self.buckets, of: UInt32.self)
+    unsafe self.links = unsafe links
+    unsafe self.heads = unsafe heads
     passed = now
   }
 
   deinit {
     unsafe free(links)
-    unsafe heads.deallocate()
+    unsafe free(heads)
   }
 
   /// The tick in which a time falls, given in milliseconds of the monotonic clock.

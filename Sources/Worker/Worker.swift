@@ -48,22 +48,29 @@ package struct Worker: ~Copyable {
     for case (let source, let descriptor?) in sources {
       try poller.add(descriptor, token: Token(slot: source.rawValue, generation: 0), for: .readable)
     }
-    self.poller = poller
-    self.control = control
-    self.completions = completions
-    self.listeners = listeners
     let bounds = FileCache.Bounds(
       memory: limits.cacheMemoryPerWorker, openFiles: limits.openFilesPerWorker,
       inMemory: limits.fileInMemory)
     let files = FileCache(root: root, index: site.index, loader: loader, bounds: bounds) { completion in
       completions.post(completion)
     }
-    context = WorkerContext(limits: limits, files: files, requiresKernelTLS: requiresKernelTLS)
-    connections = Slab(capacity: limits.connectionsPerWorker)
-    timers = TimerWheel(capacity: limits.connectionsPerWorker, now: context.tick)
-    queue = SlotQueue(capacity: limits.connectionsPerWorker)
-    handshakes = SlotQueue(capacity: limits.connectionsPerWorker)
-    buffered = SlotQueue(capacity: limits.connectionsPerWorker)
+    let context = WorkerContext(limits: limits, files: files, requiresKernelTLS: requiresKernelTLS)
+    let slots = limits.connectionsPerWorker
+    let connections = try Slab<Connection>(capacity: slots)
+    let timers = try TimerWheel(capacity: slots, now: context.tick)
+    let queue = try SlotQueue(capacity: slots)
+    let handshakes = try SlotQueue(capacity: slots)
+    let buffered = try SlotQueue(capacity: slots)
+    self.poller = poller
+    self.control = control
+    self.completions = completions
+    self.listeners = listeners
+    self.context = context
+    self.connections = connections
+    self.timers = timers
+    self.queue = queue
+    self.handshakes = handshakes
+    self.buffered = buffered
     reserve = Self.openReserve()
   }
 

@@ -37,9 +37,9 @@ import Testing
     #expect(Token(rawValue: rawValue) == token)
   }
 
-  @Test func elementsAreFoundWhereTheyWerePut() {
+  @Test func elementsAreFoundWhereTheyWerePut() throws {
     let census = Census()
-    var slab = Slab<Probe>(capacity: 3)
+    var slab = try Slab<Probe>(capacity: 3)
     #expect(slab.count == 0 && slab.highWater == 0 && !slab.isFull && slab.capacity == 3)
     for number in 0..<3 {
       let token = slab.insert(Probe(number, census))
@@ -55,9 +55,9 @@ import Testing
     #expect(slab[2].number == 2)
   }
 
-  @Test func slotsThatWereNeverUsedAreEmpty() {
+  @Test func slotsThatWereNeverUsedAreEmpty() throws {
     let census = Census()
-    var slab = Slab<Probe>(capacity: 10)
+    var slab = try Slab<Probe>(capacity: 10)
     _ = slab.insert(Probe(0, census))
     for slot in 1..<10 {
       #expect(slab.isOccupied(slot) == false)
@@ -68,9 +68,9 @@ import Testing
     #expect(slab.isCurrent(Token(rawValue: .max)) == false)
   }
 
-  @Test func tokensOfEarlierLivesAreStale() {
+  @Test func tokensOfEarlierLivesAreStale() throws {
     let census = Census()
-    var slab = Slab<Probe>(capacity: 2)
+    var slab = try Slab<Probe>(capacity: 2)
     var stale: [Token] = []
     for number in 0..<100 {
       let token = slab.insert(Probe(number, census))
@@ -87,9 +87,9 @@ import Testing
     #expect(slab.highWater == 1)
   }
 
-  @Test func removingEndsTheElementAtOnce() {
+  @Test func removingEndsTheElementAtOnce() throws {
     let census = Census()
-    var slab = Slab<Probe>(capacity: 4)
+    var slab = try Slab<Probe>(capacity: 4)
     for number in 0..<4 { _ = slab.insert(Probe(number, census)) }
     slab.remove(1)
     #expect(census.count == 3 && slab.count == 3 && !slab.isFull)
@@ -102,10 +102,10 @@ import Testing
     #expect(slab.isFull && slab[0].number == 0 && slab[1].number == 6 && slab[2].number == 2)
   }
 
-  @Test func theEndOfASlabEndsItsElements() {
+  @Test func theEndOfASlabEndsItsElements() throws {
     let census = Census()
     do {
-      var slab = Slab<Probe>(capacity: 1_000)
+      var slab = try Slab<Probe>(capacity: 1_000)
       for number in 0..<10 { _ = slab.insert(Probe(number, census)) }
       for slot in [0, 4, 9] { slab.remove(slot) }
       #expect(census.count == 7)
@@ -113,10 +113,10 @@ import Testing
     #expect(census.count == 0)
   }
 
-  @Test func anyOrderOfInsertionsAndRemovals() {
+  @Test func anyOrderOfInsertionsAndRemovals() throws {
     let census = Census()
     var numbers = RepeatableNumbers(state: 1)
-    var slab = Slab<Probe>(capacity: 50)
+    var slab = try Slab<Probe>(capacity: 50)
     var alive: [Int: (token: Token, number: Int)] = [:]
     var stale: Set<UInt64> = []
     for round in 0..<20_000 {
@@ -143,18 +143,18 @@ import Testing
 
   @Test func misuseTraps() async {
     await #expect(processExitsWith: .failure) {
-      var slab = Slab<Int>(capacity: 1)
+      var slab = try Slab<Int>(capacity: 1)
       _ = slab.insert(1)
       _ = slab.insert(2)
     }
     await #expect(processExitsWith: .failure) {
-      var slab = Slab<Int>(capacity: 1)
+      var slab = try Slab<Int>(capacity: 1)
       _ = slab.insert(1)
       slab.remove(0)
       slab.remove(0)
     }
     await #expect(processExitsWith: .failure) {
-      let slab = Slab<Int>(capacity: 1)
+      let slab = try Slab<Int>(capacity: 1)
       _ = slab[0]
     }
   }

@@ -10,8 +10,8 @@ import Testing
     return slots
   }
 
-  @Test func firstComeFirstServed() {
-    var queue = SlotQueue(capacity: 4)
+  @Test func firstComeFirstServed() throws {
+    var queue = try SlotQueue(capacity: 4)
     #expect(queue.isEmpty == true)
     for slot in [2, 0, 3] { queue.append(slot) }
     let (count, hasOne, hasThree) = (queue.count, queue.contains(1), queue.contains(3))
@@ -22,8 +22,8 @@ import Testing
     #expect(none == nil)
   }
 
-  @Test func eachStandsInItOnce() {
-    var queue = SlotQueue(capacity: 3)
+  @Test func eachStandsInItOnce() throws {
+    var queue = try SlotQueue(capacity: 3)
     for slot in [1, 1, 0, 1, 2, 0, 2] { queue.append(slot) }
     let count = queue.count
     #expect(count == 3)
@@ -31,8 +31,8 @@ import Testing
   }
 
   @Test(arguments: [(0, [1, 2]), (1, [0, 2]), (2, [0, 1])])
-  func whatIsTakenOutLeavesTheOthersInOrder(slot: Int, left: [Int]) {
-    var queue = SlotQueue(capacity: 3)
+  func whatIsTakenOutLeavesTheOthersInOrder(slot: Int, left: [Int]) throws {
+    var queue = try SlotQueue(capacity: 3)
     for slot in 0..<3 { queue.append(slot) }
     queue.remove(slot)
     queue.remove(slot)
@@ -44,9 +44,9 @@ import Testing
   }
 
   /// Against an array that does the same.
-  @Test func anyOrderOfCalls() {
+  @Test func anyOrderOfCalls() throws {
     var numbers = RepeatableNumbers(state: 7)
-    var queue = SlotQueue(capacity: 8)
+    var queue = try SlotQueue(capacity: 8)
     var expected: [Int] = []
     for _ in 0..<20_000 {
       let slot = Int.random(in: 0..<8, using: &numbers)

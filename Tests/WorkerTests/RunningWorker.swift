@@ -26,14 +26,18 @@ final class RunningWorker {
     port = socket.address.port
     listeners.plain = Listener(socket: socket, context: nil)
     let handover = Handover(listeners)
-    let (control, root) = (try WorkerControl(), try DocumentRoot(path: folder.path))
+    let (control, root) = (try WorkerControl(supervisor: SharedWaker()), try DocumentRoot(path: folder.path))
+    // Nothing in it waits for a disk, so that nobody has to run it.
+    guard let loader = FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8) else {
+      throw SetUpError("eventfd")
+    }
     let (bounds, site) = (limits, Site(root: folder.path))
     self.control = control
     thread = try Thread {
       do throws(Errno) {
         var worker = try Worker(
-          listeners: handover.take(), control: control, site: site, root: root, requiresKernelTLS: false,
-          limits: bounds)
+          listeners: handover.take(), control: control, site: site, root: root, loader: loader,
+          requiresKernelTLS: false, limits: bounds)
         control.finish(.success(worker.run()))
       } catch {
         control.finish(.failure(error))

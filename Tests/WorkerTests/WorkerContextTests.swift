@@ -12,6 +12,11 @@ import Testing
     limits.head = RequestParser.Limits(requestLine: 16, head: 32, fields: 4)
     limits.requestsPerTurn = 3
     limits.bytesPerTurn = 100
+    return try makeContext(limits)
+  }
+
+  /// A context with these bounds, for files of the whole machine.
+  static func makeContext(_ limits: Limits) throws -> WorkerContext {
     let root = try DocumentRoot(path: "/")
     let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
     let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
@@ -124,8 +129,7 @@ import Testing
   @Test func newConnectionsNeedMemory() throws {
     var limits = Limits()
     limits.connectionMemory = limits.sessionMemory + limits.sessionBufferMemory
-    let context = WorkerContext(
-      limits: limits, site: Site(root: "/"), root: try DocumentRoot(path: "/"), requiresKernelTLS: false)
+    let context = try Self.makeContext(limits)
     let (plain, secure) = (
       context.hasMemoryForConnection(secure: false), context.hasMemoryForConnection(secure: true)
     )

@@ -100,7 +100,7 @@ struct Connection: ~Copyable {
       hasFailed = hasFailed || !readiness.isDisjoint(with: .failed)
     }
     context.beginTurn()
-    if !unread.isEmpty { context.restore(unread.take(), isIncompleteHead: headHasBegun) }
+    if !unread.isEmpty { takeUpUnread(&context) }
     // Nearly always: a request comes, its response goes out whole, and nothing is left to do.
     let step = phase == .receiving ? receiveRequests(&context) : .onward
     if case .stop(.wait) = step, context.receivedCount == 0, context.outboxIsEmpty { return .wait }
@@ -112,6 +112,12 @@ struct Connection: ~Copyable {
   mutating func shakeHands(context: inout WorkerContext) -> TurnOutcome {
     context.beginTurn()
     return conclude(handshake(&context), &context)
+  }
+
+  /// Apart, because it frees memory, which has no place in a turn's machine code.
+  @inline(never)
+  private mutating func takeUpUnread(_ context: inout WorkerContext) {
+    context.restore(unread.take(), isIncompleteHead: headHasBegun)
   }
 
   /// The deadline has passed.

@@ -12,7 +12,8 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
   public private(set) var count = 0
 
   @usableFromInline let elements: UnsafeMutablePointer<Element>
-  /// Odd while the slot is occupied; goes up by one at each insertion and each removal.
+  /// Odd while the slot is occupied; goes up by one at each insertion and each removal. May start over after 2³¹ lives of a
+  /// slot: events of the life before are long gone. Never 0 for an element, since 0 is even.
   @usableFromInline let generations: UnsafeMutablePointer<UInt32>
   /// The free slot after this one, for free slots.
   private let nextFree: UnsafeMutablePointer<UInt32>

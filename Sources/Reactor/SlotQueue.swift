@@ -15,6 +15,7 @@ public struct SlotQueue: ~Copyable {
 
   private static var end: UInt32 { .max }
 
+  /// A slot's are looked at once `contains` has found it to be within `capacity`; what they name has stood there before.
   private let links: UnsafeMutablePointer<Links>
   private let capacity: Int
   private var first = Self.end

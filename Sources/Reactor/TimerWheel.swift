@@ -34,7 +34,8 @@ public struct TimerWheel: ~Copyable {
 
   @usableFromInline let links: UnsafeMutablePointer<Links>
   private let heads: UnsafeMutablePointer<UInt32>
-  /// All ticks up to and with this one have passed.
+  /// All ticks up to and with this one have passed. No sum of ticks overflows: 2³² of them are 34,000 years of the monotonic
+  /// clock, which begins when the machine does.
   private var passed: UInt32
   /// How many timers are armed.
   public private(set) var count = 0

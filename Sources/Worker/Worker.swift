@@ -91,7 +91,7 @@ package struct Worker: ~Copyable {
         releaseIdleBuffers()
       }
       // One look for all that may be there: as a rule, nothing is.
-      waitMilliseconds = queue.count | handshakes.count | pauses.count == 0 ? longestWait : goOn()
+      waitMilliseconds = queue.count | handshakes.count | pauses.count == 0 ? longestWait : serveQueues()
     }
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
       connections[slot].cutOff(context: &context)
@@ -110,7 +110,7 @@ package struct Worker: ~Copyable {
   /// Does what is not for events to start, as much of it as may be before they are looked at again. Returns how long to wait
   /// for them.
   @inline(never)
-  private mutating func goOn() -> Int32 {
+  private mutating func serveQueues() -> Int32 {
     giveQueuedTurns()
     takeHandshakeSteps()
     if pauses.count > 0 { endPauses() }
@@ -238,7 +238,10 @@ package struct Worker: ~Copyable {
         // It went on in the meantime.
         timers.tighten(slot, to: connections[slot].deadline)
       } else {
-        settle(slot, connections[slot].timedOut(context: &context))
+        let outcome = connections[slot].timedOut(context: &context)
+        // Whatever came of it, its time is up once in a tick: armed for a tick that has come, it would be found here again.
+        connections[slot].deadline = max(connections[slot].deadline, context.tick &+ 1)
+        settle(slot, outcome)
       }
     }
   }

@@ -189,7 +189,7 @@ import Testing
     let jobs = Self.jobs(fixture)
     #expect(jobs.count == 1)
     #expect(fixture.cache.counts.diskWaits == waits)
-    #expect(fixture.complete(jobs[0], at: Self.trust) == nil)
+    #expect(fixture.complete(try #require(jobs.first), at: Self.trust) == nil)
     #expect(fixture.find(path, at: Self.trust)?.text == text.uppercased())
     #expect(fixture.openFiles == (path == "large.txt" ? 1 : 0))
   }
@@ -203,7 +203,7 @@ import Testing
       _ = fixture.lookOnce(path, at: now)
       let jobs = Self.jobs(fixture)
       #expect(jobs.count == 1)
-      #expect(fixture.complete(jobs[0], at: now) == nil)
+      #expect(fixture.complete(try #require(jobs.first), at: now) == nil)
       #expect(try #require(fixture.find(path, at: now)).isSame(file))
     }
     #expect(fixture.cache.counts.loads == 1)
@@ -215,7 +215,7 @@ import Testing
     _ = try fixture.get(path)
     try fixture.folder.remove(path)
     _ = fixture.lookOnce(path, at: Self.trust)
-    #expect(fixture.complete(Self.jobs(fixture)[0], at: Self.trust) == nil)
+    #expect(fixture.complete(try #require(Self.jobs(fixture).first), at: Self.trust) == nil)
     #expect(fixture.find(path, at: Self.trust) == nil)
     #expect(Fixture.outcome(fixture.lookOnce(path, at: Self.trust)) == "waits")
     #expect(fixture.openFiles == 0)

@@ -6,17 +6,24 @@ public enum MediaType {
 
   /// The type of the file with this name or path.
   public static func of(path: UnsafeRawBufferPointer) -> StaticString {
-    var ending = [UInt8]()
     var index = path.count
-    while index > 0 {
+    while index > 0, path.count - index <= longestEnding {
       index -= 1
       let byte = unsafe path[index]
+      if byte == UInt8(ascii: "/") { break }
       if byte == UInt8(ascii: ".") {
-        return types[String(decoding: ending.reversed(), as: UTF8.self)] ?? unknown
+        let ending = unsafe UnsafeRawBufferPointer(rebasing: path[(index + 1)...])
+        // So short that it takes no memory.
+        return unsafe types[
+          String(unsafeUninitializedCapacity: ending.count) { name in
+            for place in ending.indices {
+              let byte = unsafe ending[place]
+              let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+              unsafe name[place] = isUpper ? byte | 0x20 : byte
+            }
+            return ending.count
+          }] ?? unknown
       }
-      if byte == UInt8(ascii: "/") || ending.count == longestEnding { break }
-      let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-      ending.append(isUpper ? byte | 0x20 : byte)
     }
     return unknown
   }

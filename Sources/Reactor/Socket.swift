@@ -88,6 +88,13 @@ public struct Socket: ~Copyable {
     return Delivery(acknowledged: acknowledged, isComplete: waiting == 0)
   }
 
+  /// Bounds what the socket takes in beyond the bytes on their way: `tcp(7)`, TCP_NOTSENT_LOWAT. Without it the kernel keeps
+  /// 4 MB for a client that does not read.
+  public func limitUnsent(bytes: Int) {
+    // Where a sandbox does not know it, all works without.
+    try? descriptor.setOption(Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Int32(clamping: bytes))
+  }
+
   /// The bytes that were given to the socket and are not on their way yet: SIOCOUTQNSD. nil where the kernel does not tell.
   public func unsentBytes() -> Int? {
     var count: Int32 = 0
@@ -129,10 +136,9 @@ public struct ListeningSocket: ~Copyable, Sendable {
   /// What accepted sockets inherit is set here, once: TCP_NODELAY, because partial segments are held back by
   /// MSG_MORE where that is wanted, and never by Nagle's algorithm. TCP_DEFER_ACCEPT: a connection is there to be taken when
   /// its client has sent something, or a second after, which saves a wake-up for each (the client speaks first in HTTP
-  /// and in TLS). TCP_NOTSENT_LOWAT, if given: the bytes beyond those on their way that a socket takes in; without it the
-  /// kernel keeps 4 MB for each client that does not read.
+  /// and in TLS).
   public init(
-    address: SocketAddress, shared: Bool, backlog: Int32, unsentBytes: Int32? = nil
+    address: SocketAddress, shared: Bool, backlog: Int32
   ) throws(Errno) {
     let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
@@ -144,9 +150,6 @@ public struct ListeningSocket: ~Copyable, Sendable {
       try descriptor.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
       // Where a sandbox does not know it, all works without.
       try? descriptor.setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
-      if let unsentBytes {
-        try? descriptor.setOption(Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, unsentBytes)
-      }
       guard unsafe address.withSocketAddress({ unsafe bind(descriptor, $0, $1) }) == 0,
         listen(descriptor, backlog) == 0
       else { throw Errno.current }

@@ -4,12 +4,17 @@ internal import Glibc
 public struct Thread {
   private let handle: pthread_t
 
-  /// Starts the thread. Throws what `pthread_create` says.
-  public init(_ body: sending @escaping () -> Void) throws(Errno) {
+  /// Starts the thread, with a stack of `stackBytes`, or of the default size (8 MiB of address space). Throws what
+  /// `pthread_create` says.
+  public init(stackBytes: Int? = nil, _ body: sending @escaping () -> Void) throws(Errno) {
     let box = unsafe Unmanaged.passRetained(Box(body))
     var handle = pthread_t()
+    var attributes = pthread_attr_t()
+    unsafe pthread_attr_init(&attributes)
+    defer { unsafe pthread_attr_destroy(&attributes) }
+    if let stackBytes { unsafe pthread_attr_setstacksize(&attributes, stackBytes) }
     let status = unsafe pthread_create(
-      &handle, nil,
+      &handle, &attributes,
       { argument in
         unsafe Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
         return nil

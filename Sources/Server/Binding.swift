@@ -9,7 +9,6 @@ struct Binding {
 
   private let context: ServerContext?
   private let isShared: Bool
-  private let unsentBytes: Int32
   private var plain: SocketAddress?
   private var secure: SocketAddress?
   private(set) var plainURL: String?
@@ -18,7 +17,6 @@ struct Binding {
   init(_ configuration: Configuration, context: ServerContext?) throws(AddressError) {
     self.context = context
     isShared = configuration.workers > 1
-    unsentBytes = Int32(clamping: configuration.limits.unsentBytes)
     if let port = configuration.port { plain = try SocketAddress(host: configuration.host, port: port) }
     if let port = configuration.secure?.port {
       secure = try SocketAddress(host: configuration.host, port: port)
@@ -50,7 +48,7 @@ struct Binding {
         _ = try ListeningSocket(address: address, shared: false, backlog: 1)
       }
       return try ListeningSocket(
-        address: address, shared: isShared, backlog: Self.backlog, unsentBytes: unsentBytes)
+        address: address, shared: isShared, backlog: Self.backlog)
     } catch {
       let advice =
         switch error.rawValue {

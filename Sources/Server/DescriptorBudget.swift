@@ -7,9 +7,9 @@ enum DescriptorBudget {
   /// For standard streams and the like.
   private static let reserved = 64
 
-  /// What the process can't do without: 10 of its own, and for each worker a poller, two wakers, two listeners, a reserve
+  /// What the process can't do without: 8 of its own, and for each worker a poller, two wakers, two listeners, a reserve
   /// and a connection.
-  private static func least(workers: Int) -> Int { 10 + 7 * workers }
+  private static func least(workers: Int) -> Int { 8 + 7 * workers }
 
   /// Raises the limit as far as the process may, and lowers the bounds to what fits under it.
   static func fit(_ limits: Limits, workers: Int, log: Logger) throws(StartError) -> Limits {
@@ -34,8 +34,10 @@ enum DescriptorBudget {
     let available = max(16, (Int(clamping: limit.rlim_cur) - max(reserved, least)) / workers)
     var fitted = limits
     fitted.workers = workers
-    fitted.openFilesPerWorker = min(limits.openFilesPerWorker, max(8, available / 4))
-    fitted.connectionsPerWorker = min(limits.connectionsPerWorker, available - fitted.openFilesPerWorker)
+    // Connections come first, but for some files; what they leave is for more of these.
+    let someFiles = min(limits.openFilesPerWorker, max(8, min(1024, available / 4)))
+    fitted.connectionsPerWorker = min(limits.connectionsPerWorker, available - someFiles)
+    fitted.openFilesPerWorker = min(limits.openFilesPerWorker, available - fitted.connectionsPerWorker)
     if fitted.connectionsPerWorker < limits.connectionsPerWorker {
       log.warning(
         """

@@ -65,7 +65,8 @@ extension FileLoader {
     guard let loader = FileLoader(root: root, inMemory: limits.fileInMemory, capacity: limits.ioQueue) else {
       throw Errno.current
     }
-    for _ in 0..<limits.ioThreads { _ = try Thread { loader.run() } }
+    // They read and call the kernel, no more.
+    for _ in 0..<limits.ioThreads { _ = try Thread(stackBytes: 512 << 10) { loader.run() } }
     return loader
   }
 }

@@ -39,6 +39,9 @@ public struct Limits: Sendable {
   /// memory. It must be several TLS records (16 KiB each), or kernel TLS stalls, and what a fast link takes until the
   /// connection's next turn: 2 ms at 1 Gbit/s.
   public var unsentBytes = 256 << 10
+  /// So many connections of a worker may be sent files without that bound, which costs a quick client's server CPU: together
+  /// they hold 128 MB of the kernel's memory at most.
+  public var unboundedSenders = 32
   /// Requests that one connection has answered before others have their turn.
   public var requestsPerTurn = 64
   /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.

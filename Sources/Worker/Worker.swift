@@ -300,6 +300,8 @@ package struct Worker: ~Copyable {
         descriptor, token: token, for: [.readable, .writable, .peerEnded, .edgeTriggered])
     } catch {
       context.metrics.refusedAtLimit += 1
+      // It may be in the middle of a response.
+      connections[token.slot].cutOff(context: &context)
       settle(token.slot, .close)
     }
   }

@@ -12,6 +12,8 @@ struct WorkerContext: ~Copyable {
   let requiresKernelTLS: Bool
   var responder: Responder
   var metrics = Metrics()
+  /// Connections that are being sent a file.
+  var fileSenders = 0
   /// Read once for a batch of events.
   var clock = WorkerClock()
 

@@ -122,7 +122,7 @@ final class CacheFixture {
     let result: FileCompletion.Result
     switch load.subject {
     case .path(let path, _, _), .check(_, let path, _):
-      result = .loaded(LoadedFile(unsafe reader.look(path, in: root.folder, .blocking)))
+      result = .loaded(LoadedFile(unsafe reader.look(path, in: root.folder, .blocking), at: .now()))
     case .window: result = .read(isDone: true)
     case .root:
       _ = root.check(.blocking, now: now)

@@ -281,9 +281,7 @@ import Testing
     if let finished = fixture.finish(completion, at: late) {
       fixture.cache.end(finished)
     }
-    withKnownIssue("the time of trust begins when the answer is taken in") {
-      #expect(fixture.find("small.txt", at: late + 1) == nil)
-    }
+    #expect(fixture.find("small.txt", at: late + 1) == nil)
   }
 
   /// Whether a change may go unseen depends on when the file was looked at: what changes it after that, with the same time, is
@@ -295,9 +293,7 @@ import Testing
     let completion = try fixture.perform(number)
     let finished = try #require(fixture.finish(completion, at: 0, wall: 3_000_000_000))
     guard case .file(let file) = finished.lookup else { throw SetUpError("no file") }
-    withKnownIssue("what is racy is decided when the answer is taken in") {
-      #expect(file.isRacy)
-    }
+    #expect(file.isRacy)
     fixture.cache.end(finished)
   }
 

@@ -258,12 +258,12 @@ import Testing
     #expect(noDelay == 1)
   }
 
-  @Test func acceptedSocketsTakeInNoMoreThanTheListenerSays() throws {
-    let listener = try ListeningSocket(
-      address: SocketAddress(host: "127.0.0.1", port: 0), shared: false, backlog: 8, unsentBytes: 100_000)
+  @Test func socketsTakeInNoMoreThanTheyAreTold() throws {
+    let listener = try makeListener()
     let client = try Client(listener.address)
     client.send("x")
     let server = try accept(listener)
+    server.limitUnsent(bytes: 100_000)
     let bytes = [UInt8](repeating: 1, count: 1 << 16)
     var sent = 0
     while sent < 100 << 20, case .bytes(let count) = server.send(bytes) { sent += count }

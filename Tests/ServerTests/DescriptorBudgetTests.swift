@@ -77,14 +77,14 @@ import Worker
 
   @Test func underALimitThatIsTooLowItSaysWhatToDo() async {
     await #expect(processExitsWith: .success) {
-      let least: UInt = 10 + 7 * 8
+      let least: UInt = 8 + 7 * 8
       _ = try DescriptorBudgetTests.fit(Limits(), under: least, workers: 8)
       do {
         _ = try DescriptorBudgetTests.fit(Limits(), under: least - 1, workers: 8)
         preconditionFailure("it must not start")
       } catch let error as StartError {
         precondition(
-          error.description == "8 workers need 66 descriptors at least, and the limit on open files is 65: "
+          error.description == "8 workers need 64 descriptors at least, and the limit on open files is 63: "
             + "raise it with ulimit -n, or take fewer --workers")
       }
     }

@@ -45,7 +45,7 @@ import Testing
     let load = try #require(files.pending.first { $0.identifier == number })
     guard case .path(let path, _, _) = load.subject else { throw SetUpError("no look at a path") }
     let reader = FileReader(inMemory: Limits().fileInMemory)
-    let loaded = LoadedFile(unsafe reader.look(path, in: root.folder, .blocking))
+    let loaded = LoadedFile(unsafe reader.look(path, in: root.folder, .blocking), at: .now())
     let completion = FileCompletion(identifier: number, result: .loaded(loaded))
     guard let finished = files.finish(completion, now: clock.lookTime) else { throw SetUpError("no wait") }
     return finished

@@ -28,8 +28,9 @@ struct EvictionQueue: ~Copyable {
   /// Whether a file of this weight fits.
   func hasRoom(_ weight: Int) -> Bool { self.weight + weight <= limit }
 
-  mutating func insert(_ entry: Entry) {
-    if unsafe ghosts.remove(entry.pointee.hash) {
+  /// `isKnown`: it takes the place of one that stood in the main queue.
+  mutating func insert(_ entry: Entry, isKnown: Bool = false) {
+    if unsafe ghosts.remove(entry.pointee.hash) || isKnown {
       unsafe entry.pointee.isInMainQueue = true
       unsafe main.push(entry)
     } else {
@@ -48,7 +49,7 @@ struct EvictionQueue: ~Copyable {
     heldWeight -= unsafe entry.pointee.weight
   }
 
-  /// The file that shall give way, taken out of its queue; nil if there is none.
+  /// The file that shall give way, taken out of its queue; nil if none is found that is not being sent.
   mutating func popVictim() -> Entry? {
     for _ in 0..<Self.steps {
       if let entry = unsafe small.last, unsafe small.weight * 10 > limit || main.last == nil {
@@ -73,7 +74,8 @@ struct EvictionQueue: ~Copyable {
       unsafe remove(entry)
       return unsafe entry
     }
-    guard let entry = unsafe small.last ?? main.last else { return nil }
+    // One that is being sent would give nothing free.
+    guard let entry = unsafe small.last ?? main.last, unsafe entry.pointee.users == 0 else { return nil }
     unsafe remove(entry)
     return unsafe entry
   }

@@ -80,7 +80,8 @@ extension FileCache {
 
   /// Sees where the root's path leads, or has it seen, unless another worker does.
   mutating func checkRoot(now: UInt64) {
-    nextRootCheck = now + DocumentRoot.trustMilliseconds
+    // Who comes too early comes again soon: another worker may have looked just before this one's time.
+    nextRootCheck = now + DocumentRoot.trustMilliseconds / 5
     guard root.beginCheck(now: now), !root.check(.cachedOnly, now: now) else { return }
     if submit(.checkRoot, .root, 0) == nil { root.giveUpCheck() }
   }
@@ -97,10 +98,10 @@ extension FileCache {
   }
 
   private func isReady(_ file: FileReference, _ offset: Int64, now: UInt64) -> Bool {
-    if unsafe file.pointer.pointee.isTrusted(offset, now: now) { return true }
     let (descriptor, size, owner) = (file.file.descriptor, file.file.size, file.file.status.owner)
     // Where there is nothing, sending finds that out.
     guard offset < size else { return true }
+    if unsafe file.pointer.pointee.isTrusted(offset, now: now) { return true }
     let part = offset..<min(Residency.windowEnd(offset), size)
     guard PageCache.holds(descriptor, part, owner: owner) == true else { return false }
     unsafe file.pointer.pointee.noteResident(offset, now: now)
@@ -143,13 +144,14 @@ extension FileCache {
       return nil
     }
     let load = pending.remove(at: index)
+    followRoot()
     let lookup: Lookup
     switch (load.subject, completion.result) {
     case (.path(let path, let count, _), .loaded(let loaded)):
-      lookup = take(loaded, path, count, load, now: now)
+      lookup = take(loaded, path, count, load)
     case (.check(let file, let path, let count), .loaded(let loaded)):
       unsafe file.pointer.pointee.isBeingChecked = false
-      _ = take(loaded, path, count, load, now: now)
+      _ = take(loaded, path, count, load)
       release(file)
       return nil
     case (.window(let file, let offset), .read(let isDone)):
@@ -165,13 +167,13 @@ extension FileCache {
   }
 
   private mutating func take(
-    _ loaded: LoadedFile, _ path: [CChar], _ count: Int, _ load: PendingLoad, now: LookTime
+    _ loaded: LoadedFile, _ path: [CChar], _ count: Int, _ load: PendingLoad
   ) -> Lookup {
     unsafe path.withUnsafeBufferPointer { path in
       let key = unsafe key(path, count: count)
       let known = unsafe entry(key)
       // If somebody has seen a newer state meanwhile, whoever waits looks again.
-      return loaded.withLook { unsafe settle($0, key, load.revision, known, now: now) }
+      return loaded.withLook { unsafe settle($0, key, load.revision, known, now: loaded.time) }
         ?? .waits(load.identifier)
     }
   }

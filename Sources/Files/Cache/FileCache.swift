@@ -134,15 +134,12 @@ public struct FileCache: ~Copyable {
     if now.milliseconds >= nextRootCheck { checkRoot(now: now.milliseconds) }
     // Another worker may see a newer state just now: then what was seen here is looked at again.
     for _ in 0..<8 {
+      followRoot()
       let revision = key.revisionPlace.current
       // Old for sure, if another worker has said so. Else it may be served while a helper thread looks.
       let isUsable = unsafe known.map { unsafe $0.pointee.revision == revision } ?? false
       if isUsable, let known = unsafe known, unsafe known.pointee.isBeingChecked {
         return unsafe .file(FileReference(known))
-      }
-      if folderNumber != root.folderNumber {
-        folderNumber = root.folderNumber
-        folder = root.folder
       }
       let look = unsafe reader.look(key.path.baseAddress!, in: folder, .cachedOnly)
       if case .wouldBlock = look {
@@ -152,6 +149,16 @@ public struct FileCache: ~Copyable {
       unsafe known = unsafe entry(path, key.hash)
     }
     return .failed(.exhausted)
+  }
+
+  /// Goes on with another folder if the root has become one. Whatever was seen before is old then, for all workers, and they
+  /// know it before anything of the new folder is served.
+  mutating func followRoot() {
+    let number = root.folderNumber
+    guard number != folderNumber else { return }
+    folderNumber = number
+    folder = root.folder
+    root.revisions.advanceAll()
   }
 
   /// What the cache knows the path by, and the path to open. Good until the next call.
@@ -212,9 +219,10 @@ public struct FileCache: ~Copyable {
       if case .file(let found) = look, !found.isInMemory { close(found.descriptor) }
       return nil
     }
+    let isHot = unsafe known.map { unsafe $0.pointee.isInMainQueue } ?? false
     if let known = unsafe known { unsafe drop(known) }
     switch look {
-    case .file(let found): return insert(found, key, revision, now: now)
+    case .file(let found): return insert(found, key, revision, isHot: isHot, now: now)
     case .directory:
       // The index of a folder may itself be a folder: that is no file to serve.
       return unsafe key.path.count - 1 > key.count ? .failed(.notFound) : .directory
@@ -224,7 +232,7 @@ public struct FileCache: ~Copyable {
   }
 
   private mutating func insert(
-    _ found: FoundFile, _ key: OpenFile.Key, _ revision: UInt32, now: LookTime
+    _ found: FoundFile, _ key: OpenFile.Key, _ revision: UInt32, isHot: Bool, now: LookTime
   ) -> Lookup {
     counts.loads += 1
     guard let file = OpenFile(found, key, revision: revision, now: now) else {
@@ -240,7 +248,11 @@ public struct FileCache: ~Copyable {
       unsafe Self.free(entry)
       return .failed(.exhausted)
     }
-    if isInMemory { unsafe inMemory.insert(entry) } else { unsafe open.insert(entry) }
+    if isInMemory {
+      unsafe inMemory.insert(entry, isKnown: isHot)
+    } else {
+      unsafe open.insert(entry, isKnown: isHot)
+    }
     return unsafe .file(FileReference(entry))
   }
 
@@ -259,9 +271,9 @@ public struct FileCache: ~Copyable {
   /// Gives up an open file, so that its descriptor is free. False if there is none that is not being sent.
   private mutating func closeOne() -> Bool {
     guard let victim = unsafe open.popVictim() else { return false }
-    let isFree = unsafe victim.pointee.users == 0
+    counts.evictions += 1
     unsafe forget(victim)
-    return isFree
+    return true
   }
 
   private mutating func drop(_ entry: Entry) {

@@ -6,27 +6,31 @@ public struct LookTime: Sendable {
   public let milliseconds: UInt64
   /// Of the time of day, since 1970: no file is said to be newer.
   public let wallSeconds: Int64
-  private let fixedNanoseconds: Int64?
+  /// The same, as exactly as the kernel can say: no later than the look.
+  let wallNanoseconds: Int64
 
   /// Now: `milliseconds` of the monotonic clock, `wallSeconds` since 1970.
   public init(milliseconds: UInt64, wallSeconds: Int64) {
     self.milliseconds = milliseconds
     self.wallSeconds = wallSeconds
-    fixedNanoseconds = nil
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    wallNanoseconds = time.nanoseconds
   }
 
-  /// For tests: any time.
+  /// Any time.
   init(milliseconds: UInt64, wallNanoseconds: Int64) {
     self.milliseconds = milliseconds
     wallSeconds = wallNanoseconds / 1_000_000_000
-    fixedNanoseconds = wallNanoseconds
+    self.wallNanoseconds = wallNanoseconds
   }
 
-  /// Of the time of day, since 1970, as exactly as the kernel can say. Read when it is asked for, as few looks need it.
-  var wallNanoseconds: Int64 {
-    if let fixedNanoseconds { return fixedNanoseconds }
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    return time.nanoseconds
+  /// Now, for a thread that has no clock of its own.
+  static func now() -> LookTime {
+    var (monotonic, wall) = (timespec(), timespec())
+    unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &monotonic)
+    unsafe clock_gettime(CLOCK_REALTIME, &wall)
+    return LookTime(
+      milliseconds: UInt64(bitPattern: monotonic.nanoseconds / 1_000_000), wallNanoseconds: wall.nanoseconds)
   }
 }

@@ -5,12 +5,10 @@ enum PathHash {
   /// Eight bytes at a time, from a seed that nobody outside knows.
   @inline(__always)
   static func of(_ bytes: RawSpan, seed: UInt64) -> UInt64 {
-    let multiplier: UInt64 = 0x9E37_79B9_7F4A_7C15
-    var hash = (seed ^ UInt64(truncatingIfNeeded: bytes.byteCount)) &* multiplier
+    var hash = seed ^ UInt64(truncatingIfNeeded: bytes.byteCount)
     var index = 0
     while index &+ 8 <= bytes.byteCount {
-      hash = (hash ^ bytes.load(UInt64.self, at: index)) &* multiplier
-      hash ^= hash >> 32
+      hash = fold(hash ^ bytes.load(UInt64.self, at: index))
       index &+= 8
     }
     // The last 1 to 7 bytes, by loads that overlap.
@@ -24,8 +22,14 @@ enum PathHash {
       last |= UInt64(bytes.load(UInt8.self, at: index &+ rest / 2)) << 8
       last |= UInt64(bytes.load(UInt8.self, at: bytes.byteCount &- 1))
     }
-    hash = (hash ^ last) &* multiplier
-    return hash ^ hash >> 32
+    return fold(hash ^ last)
+  }
+
+  /// All 128 bits of a product, so that no difference between two words can be undone by the next ones for every seed.
+  @inline(__always)
+  private static func fold(_ word: UInt64) -> UInt64 {
+    let (high, low) = word.multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    return high ^ low
   }
 
   /// Whether as many bytes as `path` has are the same. Paths are short: a call of memcmp costs more than this.

@@ -58,47 +58,48 @@ public final class FileLoader: Sendable {
   /// A helper thread's life.
   public func run() -> Never {
     let reader = FileReader(inMemory: inMemory)
+    let passage = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readStep, alignment: 4096)
     while true {
       var one: eventfd_t = 0
       guard unsafe eventfd_read(semaphore, &one) == 0 else { continue }
       guard let order = orders.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { continue }
-      let result = perform(order.job, reader)
+      let result = unsafe perform(order.job, reader, passage)
       order.answer(FileCompletion(identifier: order.identifier, result: result))
     }
   }
 
-  private func perform(_ job: Job, _ reader: borrowing FileReader) -> FileCompletion.Result {
+  /// Bytes of a file that are read at once to bring them into the page cache.
+  private static var readStep: Int { 128 << 10 }
+
+  private func perform(
+    _ job: Job, _ reader: borrowing FileReader, _ passage: UnsafeMutableRawBufferPointer
+  ) -> FileCompletion.Result {
     switch job {
     case .load(let path):
-      checkRootIfDue()
       // Before the look: what changes after that is newer than what is found.
+      let time = LookTime.now()
+      if root.beginCheck(now: time.milliseconds) { _ = root.check(.blocking, now: time.milliseconds) }
       let folder = root.folder
       return unsafe path.withUnsafeBufferPointer { path in
-        .loaded(LoadedFile(unsafe reader.look(path.baseAddress!, in: folder, .blocking)))
+        .loaded(LoadedFile(unsafe reader.look(path.baseAddress!, in: folder, .blocking), at: time))
       }
     case .read(let descriptor, let offset, let count):
-      return .read(isDone: Self.read(descriptor, offset, count))
+      return .read(isDone: unsafe Self.read(descriptor, offset, count, through: passage))
     case .checkRoot:
-      _ = root.check(.blocking, now: Self.milliseconds())
+      _ = root.check(.blocking, now: LookTime.now().milliseconds)
       return .rootIsChecked
     }
   }
 
-  private func checkRootIfDue() {
-    let now = Self.milliseconds()
-    if root.beginCheck(now: now) { _ = root.check(.blocking, now: now) }
-  }
-
   /// Reads the part and throws it away: it is in the page cache then. False if the disk has failed.
-  private static func read(_ descriptor: Int32, _ offset: Int64, _ count: Int64) -> Bool {
-    let step = 128 << 10
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: step, alignment: 4096)
-    defer { unsafe buffer.deallocate() }
+  private static func read(
+    _ descriptor: Int32, _ offset: Int64, _ count: Int64, through buffer: UnsafeMutableRawBufferPointer
+  ) -> Bool {
     // All of it is asked for at once; reading then waits for one after the other.
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
     var done: Int64 = 0
     while done < count {
-      let wanted = Int(min(Int64(step), count - done))
+      let wanted = Int(min(Int64(buffer.count), count - done))
       let got = unsafe pread(descriptor, buffer.baseAddress, wanted, off_t(offset + done))
       if got < 0 { return false }
       // Cut meanwhile: sending finds that out.
@@ -106,12 +107,6 @@ public final class FileLoader: Sendable {
       done += Int64(got)
     }
     return true
-  }
-
-  private static func milliseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
-    return UInt64(time.tv_sec) &* 1000 &+ UInt64(time.tv_nsec) / 1_000_000
   }
 }
 
@@ -137,8 +132,11 @@ struct LoadedFile: Sendable {
   }
 
   let outcome: Outcome
+  /// When the look began: the worker may learn of it much later.
+  let time: LookTime
 
-  init(_ look: Look) {
+  init(_ look: Look, at time: LookTime) {
+    self.time = time
     outcome =
       switch look {
       case .file(let file):

@@ -36,9 +36,12 @@ struct FileReader: ~Copyable {
 
   /// For the content of small files.
   private let memory: UnsafeMutableRawBufferPointer
+  /// Files up to this many bytes are read.
+  private let inMemory: Int
 
   /// Files up to `inMemory` bytes are read.
   init(inMemory: Int) {
+    self.inMemory = inMemory
     unsafe memory = .allocate(byteCount: max(1, inMemory), alignment: 64)
   }
 
@@ -80,7 +83,7 @@ struct FileReader: ~Copyable {
     }
     let found = FileStatus(status)
     switch status.st_mode & S_IFMT {
-    case S_IFREG where unsafe found.size > Int64(memory.count):
+    case S_IFREG where found.size > Int64(inMemory):
       return .file(
         unsafe FoundFile(
           descriptor: descriptor, status: found, content: UnsafeRawBufferPointer(start: nil, count: 0),
@@ -124,13 +127,12 @@ struct FileReader: ~Copyable {
         done += count
       } else if count == 0 {
         break
-      } else if errno == EAGAIN {
-        return .wouldBlock
-      } else if errno == EOPNOTSUPP && !mayWait {
-        // This file system can't say; another way of asking may.
-        guard PageCache.holds(descriptor, 0..<status.size, owner: status.owner) == true else {
-          return .wouldBlock
-        }
+      } else if !mayWait {
+        // It is not there, or this file system can't say (EOPNOTSUPP; another way of asking may), or a sandbox does not know
+        // the call: a thread that may wait finds out.
+        guard errno == EOPNOTSUPP,
+          PageCache.holds(descriptor, 0..<status.size, owner: status.owner) == true
+        else { return .wouldBlock }
         mayWait = true
       } else {
         return .failed

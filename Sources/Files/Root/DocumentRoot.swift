@@ -23,7 +23,8 @@ public final class DocumentRoot: Sendable {
 
   /// Goes up whenever another folder takes the place of the one before, after it has.
   private let generation = Atomic<UInt32>(0)
-  private let path: String
+  /// NUL-terminated.
+  private let path: ContiguousArray<CChar>
   private let support: LookupSupport
   private let state: Mutex<State>
   let revisions: Revisions
@@ -42,7 +43,7 @@ public final class DocumentRoot: Sendable {
   init(path: String, isShared: Bool, support: LookupSupport?) throws(RootError) {
     let descriptor = unsafe Glibc.open(path, Self.flags)
     guard descriptor >= 0 else { throw RootError(path) }
-    self.path = path
+    self.path = path.utf8CString
     self.support = support ?? LookupSupport(probing: descriptor)
     guard let identity = RootFolder.Identity(of: descriptor) else { throw RootError(path) }
     let folder = RootFolder(descriptor: descriptor, identity: identity, support: self.support)
@@ -55,7 +56,8 @@ public final class DocumentRoot: Sendable {
   /// The folder as of late.
   var folder: RootFolder { state.withLock { $0.folder } }
 
-  /// The number of the folder: as long as it stays, so does the folder.
+  /// The number of the folder: as long as it stays, so does the folder. Who sees a new one calls `revisions.advanceAll`
+  /// before anything of the new folder is served.
   var folderNumber: UInt32 { generation.load(ordering: .acquiring) }
 
   /// It is time to see where the path leads, and nobody does it yet: whoever is told so calls `check`.
@@ -74,17 +76,18 @@ public final class DocumentRoot: Sendable {
     switch patience {
     case .cachedOnly:
       guard support.cachedOnly else { return false }
-      descriptor = unsafe CLinux_openat2(AT_FDCWD, path, UInt64(Self.flags), CLinux_RESOLVE_CACHED)
+      descriptor = unsafe path.withUnsafeBufferPointer { path in
+        unsafe CLinux_openat2(AT_FDCWD, path.baseAddress, UInt64(Self.flags), CLinux_RESOLVE_CACHED)
+      }
       if descriptor < 0 && errno == EAGAIN { return false }
-    case .blocking: descriptor = unsafe Glibc.open(path, Self.flags)
+    case .blocking:
+      descriptor = unsafe path.withUnsafeBufferPointer { unsafe Glibc.open($0.baseAddress!, Self.flags) }
     }
-    let hasChanged = replace(by: descriptor)
+    replace(by: descriptor)
     state.withLock { state in
       state.isBeingChecked = false
       state.checkedAt = now
     }
-    // After the new folder is in place: who sees a new number finds it.
-    if hasChanged { revisions.advanceAll() }
     return true
   }
 
@@ -93,17 +96,16 @@ public final class DocumentRoot: Sendable {
     state.withLock { $0.isBeingChecked = false }
   }
 
-  /// Takes over the descriptor of what the path leads to, if it is another folder.
-  private func replace(by descriptor: Int32) -> Bool {
-    guard descriptor >= 0 else { return false }
+  /// Takes over the descriptor of what the path leads to; nothing changes if that is the same folder, or none.
+  private func replace(by descriptor: Int32) {
+    guard descriptor >= 0 else { return }
     guard let identity = RootFolder.Identity(of: descriptor), identity != folder.identity else {
       close(descriptor)
-      return false
+      return
     }
     let found = RootFolder(descriptor: descriptor, identity: identity, support: support)
     state.withLock { $0.folder = found }
     generation.wrappingAdd(1, ordering: .releasing)
-    return true
   }
 }
 

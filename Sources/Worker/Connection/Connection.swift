@@ -170,7 +170,7 @@ struct Connection: ~Copyable {
 
   /// Gives back what is not the connection's own, before it is removed.
   mutating func release(to context: inout WorkerContext) {
-    if let file = outgoing.takeFile() { context.responder.files.release(file) }
+    releaseFile(&context)
   }
 
   // MARK: Steps

@@ -26,6 +26,8 @@ extension Connection {
     if response.fileCount > 0, let file = response.file {
       context.responder.files.retain(file)
       outgoing.setFile(file, offset: response.fileOffset, count: response.fileCount)
+      context.fileSenders += 1
+      if context.fileSenders > context.limits.unboundedSenders { transport.limitUnsent(context.limits) }
     }
     let outcome = unsafe transport.send(
       response.bytes, response.content, isLast: !keepsAlive, &outgoing, &context)
@@ -51,7 +53,7 @@ extension Connection {
     }
     guard outgoing.hasFile else { return responseIsSent(&context) }
     if outgoing.fileRest == 0 {
-      if let file = outgoing.takeFile() { context.responder.files.release(file) }
+      releaseFile(&context)
       return responseIsSent(&context)
     }
     if context.turnIsUsedUp {
@@ -59,6 +61,13 @@ extension Connection {
       return .stop(.again)
     }
     return proceed(after: transport.sendFile(of: &outgoing, isLast: !keepsAlive, &context), &context)
+  }
+
+  /// The file was sent to its end, or nobody wants it any more.
+  mutating func releaseFile(_ context: inout WorkerContext) {
+    guard let file = outgoing.takeFile() else { return }
+    context.responder.files.release(file)
+    context.fileSenders -= 1
   }
 
   /// Sends what OpenSSL has written by itself and no response took along: a session ticket, or an alert that reading has

@@ -41,6 +41,8 @@ struct Transport: ~Copyable {
   private(set) var encryption: Encryption
   /// close_notify has left, or waits in the outbox.
   private(set) var hasSentCloseNotify = false
+  /// The socket takes in no more than `Limits.unsentBytes` beyond what is on its way.
+  private var hasUnsentLimit = false
   /// How much OpenSSL encrypts for one send, in units of `Limits.encryptedAtLeast`.
   private var step = 1
   /// What the session may take up.
@@ -131,6 +133,13 @@ struct Transport: ~Copyable {
       }
     hasSentCloseNotify = progress == .done
     return progress
+  }
+
+  /// From now on the socket takes in little that is not on its way.
+  mutating func limitUnsent(_ limits: Limits) {
+    guard !hasUnsentLimit else { return }
+    hasUnsentLimit = true
+    socket.limitUnsent(bytes: limits.unsentBytes)
   }
 
   // MARK: Receiving
@@ -305,7 +314,7 @@ struct Transport: ~Copyable {
     let least = min(limits.encryptedAtLeast, limits.encryptedPerSend)
     guard step > 1 else { return least }
     let wanted = min(least * step, limits.encryptedPerSend)
-    guard let unsent = socket.unsentBytes() else { return wanted }
+    guard hasUnsentLimit, let unsent = socket.unsentBytes() else { return wanted }
     return max(least, min(wanted, limits.unsentBytes - unsent))
   }
 

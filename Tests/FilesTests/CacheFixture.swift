@@ -116,13 +116,16 @@ final class CacheFixture {
   // MARK: What helper threads do
 
   /// Does a helper thread's job; what it has done is on its way.
-  func perform(_ number: UInt64, at now: UInt64 = 0) throws -> FileCompletion {
+  func perform(_ number: UInt64, at now: UInt64 = 0, wall: Int64 = settled) throws -> FileCompletion {
     let load = try #require(cache.pending.first { $0.identifier == number })
     let reader = FileReader(inMemory: bounds.inMemory)
     let result: FileCompletion.Result
     switch load.subject {
     case .path(let path, _, _), .check(_, let path, _):
-      result = .loaded(LoadedFile(unsafe reader.look(path, in: root.folder, .blocking), at: .now()))
+      result = .loaded(
+        LoadedFile(
+          unsafe reader.look(path, in: root.folder, .blocking),
+          at: Self.time(now, wall: wall)))
     case .window: result = .read(isDone: true)
     case .root:
       _ = root.check(.blocking, now: now)
@@ -133,7 +136,7 @@ final class CacheFixture {
 
   /// Does the job, and takes in what it has come to.
   func complete(_ number: UInt64, at now: UInt64 = 0, wall: Int64 = settled) -> FileCache.Finished? {
-    guard let completion = try? perform(number, at: now) else { return nil }
+    guard let completion = try? perform(number, at: now, wall: wall) else { return nil }
     return finish(completion, at: now, wall: wall)
   }
 

@@ -274,7 +274,7 @@ import Testing
     }
     _ = fixture.lookOnce("small.txt", at: start)
     let number = try #require(Self.jobs(fixture).first)
-    let completion = try fixture.perform(number)
+    let completion = try fixture.perform(number, at: start)
     try fixture.folder.write("small.txt", "new")
     // A helper thread, or the worker, was kept for as long as every change has to be seen in.
     let late = start + 1_000
@@ -289,9 +289,9 @@ import Testing
   @Test func aLateAnswerGetsNoStrongTag() throws {
     let fixture = try Self.makeFixture()
     let number = try fixture.wait("large.txt")
-    // Just now written.
-    let completion = try fixture.perform(number)
-    let finished = try #require(fixture.finish(completion, at: 0, wall: 3_000_000_000))
+    // Just now written, by the time of the look.
+    let completion = try fixture.perform(number, wall: 0)
+    let finished = try #require(fixture.finish(completion, at: 0))
     guard case .file(let file) = finished.lookup else { throw SetUpError("no file") }
     #expect(file.isRacy)
     fixture.cache.end(finished)

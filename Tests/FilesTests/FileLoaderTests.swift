@@ -156,7 +156,7 @@ import Testing
     #expect(loader.submit(job, identifier: 1) { completions.add($0) })
     #expect(completions.wait(for: 1).map(Self.outcome) == [byAJobOfItsOwn ? "root" : "file another"])
     #expect(root.folder.identity != before)
-    #expect(root.revisions.place(of: 0).current == 1)
+    #expect(root.folderNumber == 1)
   }
 
   /// A part of a file that the kernel has let go is in its cache again.

@@ -54,6 +54,27 @@ public struct Readiness: OptionSet, Sendable {
   /// The socket has failed or both directions are shut; reported whether asked for or not.
   @inlinable
   public static var failed: Readiness { Readiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue) }
+  /// Nothing has changed.
+  @inlinable
+  public static var none: Readiness { Readiness(rawValue: 0) }
+  /// All that a connection wants to know, each change once. Not written as a set of the others: builds that are not optimised
+  /// allocate memory for that.
+  public static var connection: Readiness {
+    Readiness(rawValue: EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue)
+  }
+  /// Whether a receive may give something: bytes, the end, or an error.
+  @inlinable
+  public var mayReceive: Bool {
+    rawValue & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+  }
+  /// Whether the peer sends nothing more.
+  @inlinable
+  public var hasEnded: Bool {
+    rawValue & (EPOLLRDHUP.rawValue | EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+  }
+  /// Whether both directions are over.
+  @inlinable
+  public var hasFailed: Bool { rawValue & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 }
   /// Report a change once, not for as long as it lasts: `epoll(7)`, edge-triggered.
   @inlinable
   public static var edgeTriggered: Readiness { Readiness(rawValue: EPOLLET.rawValue) }

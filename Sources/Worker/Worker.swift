@@ -200,7 +200,7 @@ package struct Worker: ~Copyable {
   private mutating func giveQueuedTurns() {
     for _ in 0..<queue.count {
       guard let slot = queue.popFirst() else { return }
-      giveTurn(slot, [])
+      giveTurn(slot, .none)
     }
   }
 
@@ -216,7 +216,7 @@ package struct Worker: ~Copyable {
           continue
         }
         context.responder.waited = finished.lookup
-        giveTurn(token.slot, [])
+        giveTurn(token.slot, .none)
         context.responder.waited = nil
       }
       context.responder.files.end(finished)
@@ -297,7 +297,7 @@ package struct Worker: ~Copyable {
     do throws(Errno) {
       // One registration for life. The edges that a full socket or a new byte makes are all that is needed.
       try poller.add(
-        descriptor, token: token, for: [.readable, .writable, .peerEnded, .edgeTriggered])
+        descriptor, token: token, for: .connection)
     } catch {
       context.metrics.refusedAtLimit += 1
       // It may be in the middle of a response.
@@ -326,7 +326,7 @@ package struct Worker: ~Copyable {
     control.note(acceptError: error)
     pauses.begin(
       secure: secure, at: context.clock.milliseconds, longest: context.limits.acceptPauseMilliseconds)
-    watchListener(secure: secure, for: [])
+    watchListener(secure: secure, for: .none)
   }
 
   private mutating func endPauses() {

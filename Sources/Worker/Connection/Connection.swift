@@ -94,10 +94,10 @@ struct Connection: ~Copyable {
   /// Does what can be done now.
   @inline(__always)
   mutating func turn(_ readiness: Readiness, context: inout WorkerContext) -> TurnOutcome {
-    if !readiness.isDisjoint(with: [.readable, .peerEnded, .failed]) { mayReceive = true }
-    if !readiness.isDisjoint(with: [.peerEnded, .failed]) {
+    if readiness.mayReceive { mayReceive = true }
+    if readiness.hasEnded {
       peerEnded = true
-      hasFailed = hasFailed || !readiness.isDisjoint(with: .failed)
+      if readiness.hasFailed { hasFailed = true }
     }
     context.beginTurn()
     if !unread.isEmpty { takeUpUnread(&context) }

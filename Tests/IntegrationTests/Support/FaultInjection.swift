@@ -11,11 +11,11 @@ final class FaultInjection {
     return scope.first == UInt8(ascii: "0")
   }()
 
-  private static func arguments(_ rules: [String]) -> [String] {
+  private static func arguments(_ rules: [String], log: String = "/dev/null") -> [String] {
     // Only these calls are of interest: what is not traced costs less.
     let names = Set(rules.map { String($0.prefix { $0 != ":" }) }).sorted()
-    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(names.joined(separator: ","))"]
-      + rules.flatMap { ["-e", "inject=\($0)"] }
+    return ["strace", "-f", "-qq", "-o", log, "-s", "8", "-e", "trace=\(names.joined(separator: ","))"]
+      + ["-e", "status=failed"] + rules.flatMap { ["-e", "inject=\($0)"] }
   }
 
   /// What to put before a command so that `rules` hold from its start on. The process that is started is still the
@@ -25,10 +25,13 @@ final class FaultInjection {
   }
 
   private let tracer: Subprocess
+  private let folder: TemporaryFolder
 
   /// From now on `rules` hold for all threads of the process, each a strace rule as `sendto:error=EIO:when=2`.
   init(_ process: Subprocess, _ rules: [String]) throws {
-    let tracer = try Subprocess(Self.arguments(rules) + ["-p", "\(process.identifier)"])
+    folder = try TemporaryFolder()
+    let arguments = Self.arguments(rules, log: folder.path + "/calls")
+    let tracer = try Subprocess(arguments + ["-p", "\(process.identifier)"])
     self.tracer = tracer
     try waitUntil("strace has attached") {
       if tracer.exitStatus != nil { throw TestFailure("strace: \(tracer.errorOutput)") }
@@ -51,5 +54,11 @@ final class FaultInjection {
   func end() throws {
     tracer.signal(SIGTERM)
     try tracer.wait()
+  }
+
+  /// The calls that were made to fail, a line each.
+  var failedCalls: [Substring] {
+    let log = String(decoding: readFile(folder.path + "/calls") ?? [], as: UTF8.self)
+    return log.split(separator: "\n").filter { $0.hasSuffix("(INJECTED)") }
   }
 }

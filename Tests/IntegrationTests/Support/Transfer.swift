@@ -10,12 +10,13 @@ enum Transfer {
     static let everywhere = [plain, userTLS]
 
     /// A server of this transport.
-    func serve(_ root: String, flags: [String] = []) throws -> SluiceProcess {
+    func serve(_ root: String, flags: [String] = [], prefix: [String] = []) throws -> SluiceProcess {
       switch self {
-      case .plain: try SluiceProcess(root, flags: flags)
-      case .userTLS: try SluiceProcess(root, .both(TestCertificates.ecdsa), flags: ["--ktls", "off"] + flags)
-      case .kernelTLS:
-        try SluiceProcess(root, .both(TestCertificates.ecdsa), flags: ["--ktls", "require"] + flags)
+      case .plain: try SluiceProcess(root, flags: flags, prefix: prefix)
+      case .userTLS, .kernelTLS:
+        try SluiceProcess(
+          root, .both(TestCertificates.ecdsa), flags: ["--ktls", self == .userTLS ? "off" : "require"] + flags,
+          prefix: prefix)
       }
     }
 

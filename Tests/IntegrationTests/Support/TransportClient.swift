@@ -10,10 +10,12 @@ final class TransportClient {
 
   private var peer: Peer
 
-  init(_ transport: Transfer.Transport, _ sluice: SluiceProcess) throws {
+  /// `receiveBuffer` bounds what the kernel takes in for a client without TLS.
+  init(_ transport: Transfer.Transport, _ sluice: SluiceProcess, receiveBuffer: Int32? = nil) throws {
     peer =
       transport == .plain
-      ? .plain(try sluice.connect()) : .secure(try SecureClient.quiet(sluice.securePort))
+      ? .plain(try sluice.connect(receiveBuffer: receiveBuffer))
+      : .secure(try SecureClient.quiet(sluice.securePort))
   }
 
   func send(_ text: String) throws {
@@ -42,6 +44,11 @@ final class TransportClient {
     case .secure(let process): !process.outputBytes.isEmpty || process.exitStatus != nil
     case .gone: false
     }
+  }
+
+  /// What `openssl` has to say.
+  var complaint: String {
+    if case .secure(let process) = peer { process.errorOutput } else { "" }
   }
 
   /// Everything until the server ends the connection, and whether it does so in good order.

@@ -2,17 +2,21 @@
 # Runs all tests: installs what is missing, checks the format, builds with warnings as errors, runs the unit and
 # integration tests, runs the kernel TLS tests on a kernel that has it, and runs the suite under ASan and TSan.
 #
-# Usage: scripts/test.sh [--quick]      --quick: without the lab and the sanitizers
+# Usage: scripts/test.sh [--quick | --faults]
+#   --quick   without the lab and the sanitizers
+#   --faults  only the tests in which calls fail, but all of them: every call with every error, which takes half an hour
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
 
 repo=$(repo_root)
 cd "$repo"
+quick='' faults=''
 case ${1:-} in
-'') quick='' ;;
+'') ;;
 --quick) quick=yes ;;
-*) die "unknown option $1: use --quick or nothing" ;;
+--faults) faults=yes ;;
+*) die "unknown option $1: use --quick, --faults or nothing" ;;
 esac
 
 step() { printf '\n== %s (at %s s)\n' "$*" "$SECONDS"; }
@@ -31,6 +35,13 @@ swift format lint --strict --recursive Package.swift Sources Tests
 step "build"
 swift build --build-tests
 swift build -c release --product sluice
+
+if [[ $faults ]]; then
+    step "tests of all faults"
+    SLUICE_FAULTS=all SLUICE_BINARY=$repo/.build/release/sluice \
+        run_suite --filter '\.(FaultTests|PartialCallTests|FailingAllocationTests|FailingCallTests)/'
+    exit 0
+fi
 
 step "tests"
 SLUICE_RELEASE_BINARY=$repo/.build/release/sluice run_suite

@@ -35,6 +35,7 @@ enum order {
     CACHED_READ_ERROR,
     // What has happened.
     ALLOCATIONS,
+    MEMORY_FAULTS,
     FAULTS,
     ORDERS
 };
@@ -85,7 +86,7 @@ static int lacks_memory(size_t size) {
     int64_t number = ++orders[ALLOCATIONS];
     if (number < first || number > orders[LAST_ALLOCATION]) return 0;
     // Where, for a program that does not survive it.
-    if (++orders[FAULTS] <= 20) {
+    if (++orders[MEMORY_FAULTS] <= 20) {
         void *frames[24];
         is_telling = 1;
         static const char title[] = "no memory:\n";

@@ -109,7 +109,9 @@ struct Exchange: Sendable {
       if isRight, !answer.isText {
         if length != answer.body.count { return .wrong("\(length) bytes for answer \(index)") }
         let isSame = unsafe body.withUnsafeBytes { body in
-          unsafe answer.body.withUnsafeBytes { unsafe body.isEmpty || memcmp(body.baseAddress!, $0.baseAddress!, body.count) == 0 }
+          unsafe answer.body.withUnsafeBytes {
+            unsafe body.isEmpty || memcmp(body.baseAddress!, $0.baseAddress!, body.count) == 0
+          }
         }
         if !isSame { return .wrong("other bytes in \(index)") }
       }
@@ -148,7 +150,8 @@ enum FaultSite {
     if path == "/hello.txt" { return Exchange.Answer(body: Array("hello\n".utf8)) }
     let name = path == "/folder/" ? "folder/index.html" : String(path.dropFirst())
     guard let size = files[name] else { return Exchange.Answer(status: 404, isText: true) }
-    if let match = range.firstMatch(of: /bytes=(\d+)-(\d+)/), let first = Int(match.1), let last = Int(match.2)
+    if let match = range.firstMatch(of: /bytes=(\d+)-(\d+)/), let first = Int(match.1),
+      let last = Int(match.2)
     {
       return Exchange.Answer(status: 206, body: Pattern.bytes(last - first + 1, from: first))
     }
@@ -166,11 +169,10 @@ extension SluiceProcess {
     }.sorted()
   }
 
-  /// What must hold when calls have failed and don't any more: all is answered rightly, nothing more is open than `before`,
-  /// what was not known then and can stay open excepted, and nobody is busy.
+  /// What does not hold, of what must when calls have failed and don't any more: all is answered rightly, nothing is open
+  /// but what was `before` and these files, and nobody is busy.
   func expectRecovery(
-    _ transport: Transfer.Transport, from before: [String], newFiles: [String] = ["new.bin"],
-    _ comment: String
+    _ transport: Transfer.Transport, from before: [String], newFiles: [String] = []
   ) throws -> [String] {
     var faults: [String] = []
     for exchange in Exchange.all {

@@ -5,16 +5,18 @@ import Glibc
 final class FailingCalls {
   /// What can be ordered, and what is counted: as in failing-calls.c.
   enum Order: Int {
-    case allocationSize, firstAllocation, lastAllocation, longestSend, longestRead, closeError, cachestatError,
-      cachedReadError, allocations, faults
+    case allocationSize, firstAllocation, lastAllocation, longestSend, longestRead, closeError,
+      cachestatError,
+      cachedReadError, allocations, memoryFaults, faults
   }
 
-  static let lacks = "clang or cc is missing: apt-get install gcc libc6-dev"
-  static var isPossible: Bool { (try? library.get()) != nil }
+  static let lacks = "clang or cc is missing (apt-get install gcc libc6-dev), or the binary has a sanitizer"
+  static var isPossible: Bool { !TestMachine.isSanitized && (try? library.get()) != nil }
 
   private static let library = Result {
     let folder = try TemporaryFolder()
-    let source = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+    let source =
+      #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
       .joined(separator: "/") + "/FailingCalls/failing-calls.c"
     let path = folder.path + "/failing-calls.so"
     let compiler = TestMachine.has("clang") ? "clang" : "cc"
@@ -61,7 +63,7 @@ final class FailingCalls {
   func failAllocations(_ numbers: ClosedRange<Int>, ofAtLeast size: Int = 0) {
     self[.firstAllocation] = 0
     self[.allocations] = 0
-    self[.faults] = 0
+    self[.memoryFaults] = 0
     self[.allocationSize] = size
     self[.lastAllocation] = numbers.upperBound
     self[.firstAllocation] = numbers.lowerBound
@@ -70,5 +72,17 @@ final class FailingCalls {
   /// Memory is there again.
   func endFailingAllocations() {
     self[.firstAllocation] = 0
+  }
+
+  /// Which functions of the program have wanted memory in vain last, by what the library has written.
+  func lastFault(in errorOutput: String) -> String {
+    guard let frames = errorOutput.split(separator: "no memory:\n").last else { return "?" }
+    let offsets = frames.split(separator: "\n").prefix(24).compactMap { line -> String? in
+      line.hasPrefix(SluiceProcess.binary)
+        ? line.firstMatch(of: /\(\+(0x[0-9a-f]+)\)/).map { String($0.1) } : nil
+    }
+    let names = try? Shell.run(["addr2line", "-f", "-e", SluiceProcess.binary] + offsets.prefix(6)).output
+    return (names ?? "").split(separator: "\n").filter { $0.hasPrefix("$") || $0.hasPrefix("main") }
+      .joined(separator: " < ")
   }
 }

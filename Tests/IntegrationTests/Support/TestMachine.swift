@@ -39,6 +39,12 @@ enum TestMachine {
       "-dac_override,-dac_read_search",
     ] : []
 
+  /// The server's binary has a sanitizer in it, which takes over all of its memory.
+  static let isSanitized =
+    (try? Shell.run(["grep", "-q", "-e", "__asan_init", "-e", "__tsan_init", SluiceProcess.binary]))?
+    .exitStatus
+    == 0
+
   /// Whether tests that take minutes may run.
   static let hasTime = unsafe getenv("SLUICE_SLOW_TESTS") != nil
 

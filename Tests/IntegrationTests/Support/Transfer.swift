@@ -15,7 +15,8 @@ enum Transfer {
       case .plain: try SluiceProcess(root, flags: flags, prefix: prefix)
       case .userTLS, .kernelTLS:
         try SluiceProcess(
-          root, .both(TestCertificates.ecdsa), flags: ["--ktls", self == .userTLS ? "off" : "require"] + flags,
+          root, .both(TestCertificates.ecdsa),
+          flags: ["--ktls", self == .userTLS ? "off" : "require"] + flags,
           prefix: prefix)
       }
     }

@@ -61,5 +61,7 @@ for sanitizer in address thread; do
     step "tests under the $sanitizer sanitizer"
     scratch=$repo/.build-$sanitizer
     swift build --build-tests --sanitize "$sanitizer" --scratch-path "$scratch"
-    run_suite --sanitize "$sanitizer" --scratch-path "$scratch"
+    # Not what strace makes fail, nor what runs out of memory: a sanitizer changes both.
+    run_suite --sanitize "$sanitizer" --scratch-path "$scratch" \
+        --skip '\.(FaultTests|FailingCallTests|PartialCallTests|ForbiddenCallTests|AcceptFaultTests|MemoryLimitTests)/'
 done

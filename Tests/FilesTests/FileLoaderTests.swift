@@ -55,7 +55,7 @@ import Testing
           defer { close(descriptor) }
           return "open \(readFile(descriptor))"
         }
-        return "file \(String(decoding: content, as: UTF8.self))"
+        return unsafe "file \(String(decoding: content.bytes, as: UTF8.self))"
       case .directory: return "directory"
       case .failed(let error): return "\(error)"
       }

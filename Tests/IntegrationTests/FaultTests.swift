@@ -96,8 +96,11 @@ struct PartialCallTests {
   }
 }
 
-/// An allocation fails: the process goes on, and whoever needed the memory is refused.
-@Suite(.enabled(if: FailingCalls.isPossible, Comment(rawValue: FailingCalls.lacks)))
+/// An allocation fails: the process goes on, and whoever needed the memory is refused. In the release build: the other one
+/// allocates in places where nobody would think of it.
+@Suite(
+  .enabled(if: FailingCalls.isPossible, Comment(rawValue: FailingCalls.lacks)),
+  .enabled(if: TestMachine.releaseBinary != nil, "needs a release build: set SLUICE_RELEASE_BINARY"))
 struct FailingAllocationTests {
   typealias Transport = Transfer.Transport
 
@@ -111,7 +114,8 @@ struct FailingAllocationTests {
     init(_ transport: Transport) throws {
       calls = try FailingCalls()
       self.transport = transport
-      let sluice = try transport.serve(FaultSite.path, prefix: calls.prefix)
+      let sluice = try transport.serve(
+        FaultSite.path, prefix: calls.prefix, binary: TestMachine.releaseBinary ?? SluiceProcess.binary)
       self.sluice = sluice
       for exchange in Exchange.all {
         let verdict = exchange.verdict(transport, sluice)

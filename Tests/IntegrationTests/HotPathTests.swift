@@ -15,8 +15,13 @@ struct HotPathTests {
     // The check would find nothing in a binary without names.
     #expect(more.contains { $0.key.name.contains("RequestParser") && $0.value == HotPath.requests })
 
+    // Twice a second the file is looked at again, which may allocate where a helper thread has to: valgrind knows no openat2.
+    let looks = more.filter { $0.key.name.contains("FileCacheV4look") }.values.max() ?? 0
+    #expect(looks < HotPath.requests / 200)
     for (function, count) in more
-    where count > HotPath.noise && HotPath.forbidden.contains(where: function.name.hasPrefix) {
+    where count > HotPath.noise + looks * HotPath.callsForALook
+      && HotPath.forbidden.contains(where: function.name.hasPrefix)
+    {
       Issue.record("\(count) more calls of \(function.name) in \(function.object)")
     }
     // Of others' code, only what makes system calls, reads the clock and copies is called for each request.
@@ -61,6 +66,9 @@ private enum HotPath {
   static let requests = 10_000
   /// A few calls are the control plane's, which may wake once or twice while the workers stop.
   static let noise = 20
+
+  /// What a look may call of what is forbidden.
+  static let callsForALook = 20
 
   /// The release build of sluice.
   static let binary = unsafe getenv("SLUICE_RELEASE_BINARY").map { unsafe String(cString: $0) }

@@ -38,6 +38,7 @@ public final class FileLoader: Sendable {
     self.root = root
     self.inMemory = inMemory
     self.capacity = capacity
+    orders.withLock { $0.reserveCapacity(capacity) }
   }
 
   deinit {
@@ -62,7 +63,7 @@ public final class FileLoader: Sendable {
     while true {
       var one: eventfd_t = 0
       guard unsafe eventfd_read(semaphore, &one) == 0 else { continue }
-      guard let order = orders.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { continue }
+      guard let order = orders.withLock({ $0.count == 0 ? nil : $0.remove(at: 0) }) else { continue }
       let result = unsafe perform(order.job, reader, passage)
       order.answer(FileCompletion(identifier: order.identifier, result: result))
     }
@@ -126,7 +127,7 @@ public struct FileCompletion: Sendable {
 /// meanwhile.
 struct LoadedFile: Sendable {
   enum Outcome: Sendable {
-    case file(descriptor: Int32, FileStatus, content: [UInt8], isResident: Bool)
+    case file(descriptor: Int32, FileStatus, FileContent, isResident: Bool)
     case directory
     case failed(FileError)
   }
@@ -140,9 +141,11 @@ struct LoadedFile: Sendable {
     outcome =
       switch look {
       case .file(let file):
-        .file(
-          descriptor: file.descriptor, file.status, content: unsafe Array(file.content),
-          isResident: file.isResident)
+        if let content = unsafe FileContent(copying: file.content) {
+          .file(descriptor: file.descriptor, file.status, content, isResident: file.isResident)
+        } else {
+          .failed(.exhausted)
+        }
       case .directory: .directory
       case .failed(let error): .failed(error)
       case .wouldBlock: .failed(.inputOutput)
@@ -155,12 +158,28 @@ struct LoadedFile: Sendable {
     case .directory: body(.directory)
     case .failed(let error): body(.failed(error))
     case .file(let descriptor, let status, let content, let isResident):
-      unsafe content.withUnsafeBytes { content in
-        body(
-          .file(
-            unsafe FoundFile(
-              descriptor: descriptor, status: status, content: content, isResident: isResident)))
-      }
+      body(
+        .file(
+          unsafe FoundFile(
+            descriptor: descriptor, status: status, content: content.bytes, isResident: isResident)))
     }
+  }
+}
+
+/// A copy of a small file's content.
+@safe
+final class FileContent: Sendable {
+  nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+
+  /// Nil if there is no memory for it.
+  init?(copying content: UnsafeRawBufferPointer) {
+    guard let memory = unsafe malloc(max(1, content.count)) else { return nil }
+    let copy = unsafe UnsafeMutableRawBufferPointer(start: memory, count: content.count)
+    unsafe copy.copyMemory(from: content)
+    unsafe bytes = UnsafeRawBufferPointer(copy)
+  }
+
+  deinit {
+    unsafe free(UnsafeMutableRawPointer(mutating: bytes.baseAddress))
   }
 }

@@ -99,7 +99,9 @@ public final class DocumentRoot: Sendable {
   /// Takes over the descriptor of what the path leads to; nothing changes if that is the same folder, or none.
   private func replace(by descriptor: Int32) {
     guard descriptor >= 0 else { return }
-    guard let identity = RootFolder.Identity(of: descriptor), identity != folder.identity else {
+    guard let identity = RootFolder.Identity(of: descriptor),
+      identity != state.withLock({ $0.folder.identity })
+    else {
       close(descriptor)
       return
     }

@@ -192,6 +192,11 @@ struct Connection: ~Copyable {
         if !context.outboxIsEmpty {
           step = sendRemains(&context)
           if case .stop = step { continue }
+          if !outgoing.isEmpty, case .wait = outcome {
+            // The socket was not full, so nobody need tell when it takes the rest.
+            step = .stop(.again)
+            continue
+          }
         }
         if context.receivedCount > 0 {
           guard let kept = unsafe OwnedBytes(copying: context.received, within: context.memory) else {

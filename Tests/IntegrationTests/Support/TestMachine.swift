@@ -13,6 +13,11 @@ enum TestMachine {
 
   static let isRoot = geteuid() == 0
 
+  /// The release build of sluice, for tests of what the compiler's optimisation is part of; nil if there is none.
+  static let releaseBinary = (unsafe getenv("SLUICE_RELEASE_BINARY") ?? getenv("SLUICE_BINARY")).map {
+    unsafe String(cString: $0)
+  }
+
   /// Where the tests' own program is, and those that were built with it.
   static let buildFolder: String = {
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))

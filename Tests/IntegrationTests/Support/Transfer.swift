@@ -10,14 +10,16 @@ enum Transfer {
     static let everywhere = [plain, userTLS]
 
     /// A server of this transport.
-    func serve(_ root: String, flags: [String] = [], prefix: [String] = []) throws -> SluiceProcess {
+    func serve(
+      _ root: String, flags: [String] = [], prefix: [String] = [], binary: String = SluiceProcess.binary
+    ) throws -> SluiceProcess {
       switch self {
-      case .plain: try SluiceProcess(root, flags: flags, prefix: prefix)
+      case .plain: try SluiceProcess(root, flags: flags, prefix: prefix, binary: binary)
       case .userTLS, .kernelTLS:
         try SluiceProcess(
           root, .both(TestCertificates.ecdsa),
           flags: ["--ktls", self == .userTLS ? "off" : "require"] + flags,
-          prefix: prefix)
+          prefix: prefix, binary: binary)
       }
     }
 

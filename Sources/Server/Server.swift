@@ -66,6 +66,7 @@ extension FileLoader {
       throw Errno.current
     }
     // They read and call the kernel, no more.
+    _ = try Thread(stackBytes: 512 << 10) { loader.run(onlyNear: true) }
     for _ in 0..<limits.ioThreads { _ = try Thread(stackBytes: 512 << 10) { loader.run() } }
     return loader
   }

@@ -139,9 +139,7 @@ import Testing
     for completion in all { #expect(Self.outcome(completion) == "file \(completion.identifier % 20)") }
   }
 
-  /// By a job of its own, and before each look: what is found is of the folder that the path leads to then.
-  @Test(arguments: [true, false])
-  func theRootIsChecked(byAJobOfItsOwn: Bool) throws {
+  @Test func theRootIsChecked() throws {
     let folder = try Self.makeSite()
     let (loader, root) = try Self.makeLoader(folder, capacity: 10)
     let before = root.folder.identity
@@ -150,11 +148,11 @@ import Testing
     try folder.write("root/1.txt", "another")
     let completions = Completions()
     try Self.start(loader)
-    // So that nobody else checks; a check that has begun is the caller's.
-    if byAJobOfItsOwn { #expect(root.beginCheck(now: 1_000)) }
-    let job = byAJobOfItsOwn ? FileLoader.Job.checkRoot : .load(path: Self.path("1.txt"))
-    #expect(loader.submit(job, identifier: 1) { completions.add($0) })
-    #expect(completions.wait(for: 1).map(Self.outcome) == [byAJobOfItsOwn ? "root" : "file another"])
+    // A check that has begun is the caller's.
+    #expect(root.beginCheck(now: 1_000))
+    #expect(loader.submit(.checkRoot, identifier: 1) { completions.add($0) })
+    #expect(loader.submit(.load(path: Self.path("1.txt")), identifier: 2) { completions.add($0) })
+    #expect(completions.wait(for: 2).map(Self.outcome).contains("root"))
     #expect(root.folder.identity != before)
     #expect(root.folderNumber == 1)
   }
@@ -174,7 +172,8 @@ import Testing
     try Self.start(loader)
     let jobs = [(0, 1 << 20), (2 << 20, 1 << 20), (size - 10, 10), (size, 100), (size - 1, 1 << 20)]
     for (number, part) in jobs.enumerated() {
-      let job = FileLoader.Job.read(descriptor: descriptor, offset: Int64(part.0), count: Int64(part.1))
+      let job = FileLoader.Job.read(
+        descriptor: descriptor, offset: Int64(part.0), count: Int64(part.1), isNear: part.0 > 0)
       #expect(loader.submit(job, identifier: UInt64(number)) { completions.add($0) })
     }
     // Where a file was cut meanwhile, sending finds that out.
@@ -194,8 +193,8 @@ import Testing
     try #require(descriptor >= 0)
     defer { close(descriptor) }
     for (number, job) in [
-      FileLoader.Job.read(descriptor: descriptor, offset: 0, count: 10),
-      .read(descriptor: -1, offset: 0, count: 10),
+      FileLoader.Job.read(descriptor: descriptor, offset: 0, count: 10, isNear: false),
+      .read(descriptor: -1, offset: 0, count: 10, isNear: false),
     ].enumerated() {
       #expect(loader.submit(job, identifier: UInt64(number)) { completions.add($0) })
     }

@@ -62,6 +62,10 @@ struct SlowDiskTests {
     try transport.expectEveryKindOfAnswer()
   }
 
+  @Test(arguments: Transport.everywhere) func ownDiskGoesOn(transport: Transport) throws {
+    try transport.expectOwnDiskGoesOn()
+  }
+
   @Test(arguments: Transport.everywhere) func pipelined(transport: Transport) throws {
     try transport.expectPipelinedAnswersInOrder()
   }

@@ -118,8 +118,9 @@ extension FileCache {
       return join(index, waiter)
     }
     let count = min(Residency.windowEnd(offset), file.file.size) - offset
+    let isNear = folder.kind != .other && file.file.status.device == folder.identity.device
     let lookup = start(
-      .read(descriptor: file.file.descriptor, offset: offset, count: count),
+      .read(descriptor: file.file.descriptor, offset: offset, count: count, isNear: isNear),
       .window(file, offset: offset), 0, waiter)
     // Open for as long as the helper thread reads.
     if case .waits = lookup { retain(file) }

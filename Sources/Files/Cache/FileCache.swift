@@ -35,7 +35,7 @@ public struct FileCache: ~Copyable {
 
   let root: DocumentRoot
   /// The root's folder as this worker knows it, its number, and when to see whether the path leads there still.
-  private var folder: RootFolder
+  private(set) var folder: RootFolder
   private var folderNumber: UInt32
   var nextRootCheck: UInt64 = 0
   let loader: FileLoader

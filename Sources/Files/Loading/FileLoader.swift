@@ -2,23 +2,25 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Does for workers what may have to wait for a disk, on helper threads of its own: opens and reads files, brings parts of
-/// them into the page cache, and sees where the root's path leads.
+/// Does for workers what may have to wait for a disk, on helper threads: opens and reads files, brings parts of them into the
+/// page cache, and sees where the root's path leads.
 ///
-/// The queue is bounded: a disk that hangs takes the threads and then the queue, and whoever wants more of it is refused at
-/// once. What needs no disk goes on without all this.
+/// There are two bounded queues: for the root's own file system, where that is a disk of this machine, and for all others. A
+/// disk or a network that hangs takes the threads that wait for it, and then its queue; whoever wants more of it is refused at
+/// once. One thread serves nothing but the root's own file system, so that this one goes on while others hang. What needs no
+/// disk goes on without all this.
 public final class FileLoader: Sendable {
   /// What is to be done.
   enum Job: Sendable {
     /// Look at a path, NUL-terminated.
     case load(path: [CChar])
-    /// Bring a part of an open file into the page cache.
-    case read(descriptor: Int32, offset: Int64, count: Int64)
+    /// Bring a part of an open file into the page cache. `isNear`: it lies on the root's own file system.
+    case read(descriptor: Int32, offset: Int64, count: Int64, isNear: Bool)
     /// See where the root's path leads.
     case checkRoot
   }
 
-  private struct Order: Sendable {
+  struct Order: Sendable {
     let job: Job
     let identifier: UInt64
     let answer: @Sendable (FileCompletion) -> Void
@@ -26,45 +28,43 @@ public final class FileLoader: Sendable {
 
   private let root: DocumentRoot
   private let inMemory: Int
-  private let capacity: Int
-  private let orders = Mutex<[Order]>([])
-  /// A semaphore: as many as there are orders (`eventfd(2)`, EFD_SEMAPHORE).
-  private let semaphore: Int32
+  /// For the root's own file system.
+  private let near: JobQueue
+  /// For all others.
+  private let far: JobQueue
 
-  /// A queue for `capacity` jobs; files up to `inMemory` bytes are read. Nil if the process has no descriptor left.
+  /// Queues for `capacity` jobs each; files up to `inMemory` bytes are read. Nil if the process has no descriptor left.
   public init?(root: DocumentRoot, inMemory: Int, capacity: Int) {
-    semaphore = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_SEMAPHORE))
-    guard semaphore >= 0 else { return nil }
+    guard let near = JobQueue(capacity: capacity), let far = JobQueue(capacity: capacity) else { return nil }
     self.root = root
     self.inMemory = inMemory
-    self.capacity = capacity
-    orders.withLock { $0.reserveCapacity(capacity) }
+    self.near = near
+    self.far = far
   }
 
-  deinit {
-    close(semaphore)
-  }
-
-  /// Puts a job into the queue; false if that is full. `answer` is called by a helper thread.
+  /// Puts a job into its queue; false if that is full. `answer` is called by a helper thread.
   func submit(_ job: Job, identifier: UInt64, answer: @escaping @Sendable (FileCompletion) -> Void) -> Bool {
-    let isIn = orders.withLock { orders in
-      guard orders.count < capacity else { return false }
-      orders.append(Order(job: job, identifier: identifier, answer: answer))
-      return true
+    let order = Order(job: job, identifier: identifier, answer: answer)
+    switch job {
+    // Where its path leads is not known before.
+    case .load: return root.folder.kind == .other ? far.append(order) : near.append(order)
+    case .read(_, _, _, let isNear): return isNear ? near.append(order) : far.append(order)
+    case .checkRoot: return far.append(order)
     }
-    if isIn { eventfd_write(semaphore, 1) }
-    return isIn
   }
 
-  /// A helper thread's life.
-  public func run() -> Never {
+  /// A helper thread's life. `onlyNear`: it never waits for another file system than the root's own.
+  public func run(onlyNear: Bool = false) -> Never {
     let reader = FileReader(inMemory: inMemory)
     let passage = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readStep, alignment: 4096)
     while true {
-      var one: eventfd_t = 0
-      guard unsafe eventfd_read(semaphore, &one) == 0 else { continue }
-      guard let order = orders.withLock({ $0.count == 0 ? nil : $0.remove(at: 0) }) else { continue }
-      let result = unsafe perform(order.job, reader, passage)
+      let (order, isNear) = onlyNear ? (near.wait(), true) : near.wait(or: far)
+      let patience = isNear ? Patience.nearby : .blocking
+      guard let result = unsafe perform(order.job, patience, reader, passage) else {
+        // Another file system is mounted there.
+        if !far.append(order) { order.answer(.refused(order.identifier)) }
+        continue
+      }
       order.answer(FileCompletion(identifier: order.identifier, result: result))
     }
   }
@@ -73,18 +73,19 @@ public final class FileLoader: Sendable {
   private static var readStep: Int { 128 << 10 }
 
   private func perform(
-    _ job: Job, _ reader: borrowing FileReader, _ passage: UnsafeMutableRawBufferPointer
-  ) -> FileCompletion.Result {
+    _ job: Job, _ patience: Patience, _ reader: borrowing FileReader, _ passage: UnsafeMutableRawBufferPointer
+  ) -> FileCompletion.Result? {
     switch job {
     case .load(let path):
       // Before the look: what changes after that is newer than what is found.
       let time = LookTime.now()
-      if root.beginCheck(now: time.milliseconds) { _ = root.check(.blocking, now: time.milliseconds) }
       let folder = root.folder
-      return unsafe path.withUnsafeBufferPointer { path in
-        .loaded(LoadedFile(unsafe reader.look(path.baseAddress!, in: folder, .blocking), at: time))
+      let look = unsafe path.withUnsafeBufferPointer { path in
+        unsafe reader.look(path.baseAddress!, in: folder, patience)
       }
-    case .read(let descriptor, let offset, let count):
+      if case .wouldBlock = look { return nil }
+      return .loaded(LoadedFile(look, at: time))
+    case .read(let descriptor, let offset, let count, _):
       return .read(isDone: unsafe Self.read(descriptor, offset, count, through: passage))
     case .checkRoot:
       _ = root.check(.blocking, now: LookTime.now().milliseconds)
@@ -115,6 +116,11 @@ public final class FileLoader: Sendable {
 public struct FileCompletion: Sendable {
   let identifier: UInt64
   let result: Result
+
+  /// No thread is there for it.
+  static func refused(_ identifier: UInt64) -> FileCompletion {
+    FileCompletion(identifier: identifier, result: .loaded(LoadedFile(.failed(.exhausted), at: .now())))
+  }
 
   enum Result: Sendable {
     case loaded(LoadedFile)

@@ -60,7 +60,8 @@ struct FileReader: ~Copyable {
     for attempt in 1...Self.attempts {
       let descriptor = unsafe folder.open(path, flags, patience)
       guard descriptor >= 0 else {
-        if patience == .cachedOnly && (errno == EAGAIN || errno == EXDEV) { return .wouldBlock }
+        if patience == .cachedOnly && errno == EAGAIN { return .wouldBlock }
+        if patience != .blocking && errno == EXDEV { return .wouldBlock }
         // A rename has come in between (openat2(2)).
         if errno == EAGAIN { continue }
         return .failed(FileError(errno: errno))
@@ -115,7 +116,7 @@ struct FileReader: ~Copyable {
   private func read(
     _ descriptor: Int32, _ status: FileStatus, _ folder: RootFolder, _ patience: Patience
   ) -> Reading {
-    var mayWait = patience == .blocking || folder.kind == .memory
+    var mayWait = patience != .cachedOnly || folder.kind == .memory
     var done = 0
     while done < Int(status.size) {
       let room = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[done..<Int(status.size)])

@@ -80,7 +80,7 @@ public final class DocumentRoot: Sendable {
         unsafe CLinux_openat2(AT_FDCWD, path.baseAddress, UInt64(Self.flags), CLinux_RESOLVE_CACHED)
       }
       if descriptor < 0 && errno == EAGAIN { return false }
-    case .blocking:
+    case .nearby, .blocking:
       descriptor = unsafe path.withUnsafeBufferPointer { unsafe Glibc.open($0.baseAddress!, Self.flags) }
     }
     replace(by: descriptor)

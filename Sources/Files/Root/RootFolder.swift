@@ -5,7 +5,9 @@ internal import Glibc
 enum Patience: Sendable {
   /// Only as far as the kernel can answer from its caches: for threads that must not wait for a disk.
   case cachedOnly
-  /// Until the disk has answered.
+  /// Until the disk has answered, as long as it is that of the root's own file system.
+  case nearby
+  /// Until the disk has answered, whichever it is.
   case blocking
 }
 
@@ -30,7 +32,7 @@ final class RootFolder: Sendable {
 
   /// What tells one folder from another.
   struct Identity: Equatable {
-    private let device: UInt64
+    let device: UInt64
     private let inode: UInt64
 
     /// Of an open folder; nil if it can't be asked.
@@ -77,7 +79,7 @@ final class RootFolder: Sendable {
 
   /// Opens what a path names, if that is beneath the folder: `openat2(2)`, RESOLVE_BENEATH. `path` is relative and
   /// NUL-terminated; neither `..` nor a symbolic link leads out, whatever changes on the disk meanwhile. -1 and `errno` on
-  /// failure; with `cachedOnly`, EAGAIN and EXDEV say that only a look that may wait can tell.
+  /// failure; with `cachedOnly`, EAGAIN and EXDEV say that only a look that may wait can tell, with `nearby`, EXDEV does.
   func open(_ path: UnsafePointer<CChar>, _ flags: Int32, _ patience: Patience) -> Int32 {
     let beneath = CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS
     switch patience {
@@ -90,7 +92,9 @@ final class RootFolder: Sendable {
       let cached = kind == .memory ? 0 : CLinux_RESOLVE_CACHED
       return unsafe CLinux_openat2(
         descriptor, path, UInt64(flags), beneath | cached | CLinux_RESOLVE_NO_XDEV)
-    case .blocking:
+    case .nearby where support.beneath:
+      return unsafe CLinux_openat2(descriptor, path, UInt64(flags), beneath | CLinux_RESOLVE_NO_XDEV)
+    case .nearby, .blocking:
       return support.beneath
         ? unsafe CLinux_openat2(descriptor, path, UInt64(flags), beneath)
         : unsafe openWithoutLinks(path, flags)

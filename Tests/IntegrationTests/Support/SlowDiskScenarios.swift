@@ -383,6 +383,29 @@ extension Transfer.Transport {
   }
 
   /// SIGTERM while the disk hangs: the server ends in its time.
+  /// More requests hang than there are helper threads: the root's own disk goes on being looked at, for names that nobody has
+  /// asked for before and for files that have gone.
+  func expectOwnDiskGoesOn() throws {
+    let files: KeyValuePairs = ["a.bin": 4096, "b.bin": 4096, "c.bin": 4096, "d.bin": 4096]
+    let server = try SlowDiskServer(self, files)
+    try server.disk.hold(.read)
+    let hanging = try files.map { try server.ask("/slow/\($0.key)") }
+    try server.disk.waitUntilHeld()
+    func code(_ path: String) throws -> String {
+      let discard = ["-o", "/dev/null", "-w", "%{http_code}", "--max-time", "8"]
+      return try Curl.run(flags() + discard + [url(server.sluice) + path]).output
+    }
+    for number in 0..<20 { #expect(try code("/missing-\(number).bin") == "404") }
+    #expect(try code("/none/") == "404")
+    try server.site.add("short-lived.bin", Pattern.bytes(100))
+    #expect(try code("/short-lived.bin") == "200")
+    #expect(unsafe unlink("\(server.site.path)/short-lived.bin") == 0)
+    usleep(1_100_000)
+    #expect(try code("/short-lived.bin") == "404")
+    try server.disk.release()
+    _ = consume hanging
+  }
+
   func expectStopInTime(while operation: SlowDisk.Operation) throws {
     let server = try SlowDiskServer(self, Self.files)
     try server.disk.hold(operation)

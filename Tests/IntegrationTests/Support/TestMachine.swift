@@ -14,7 +14,8 @@ enum TestMachine {
   static let isRoot = geteuid() == 0
 
   /// The release build of sluice, for tests of what the compiler's optimisation is part of; nil if there is none.
-  static let releaseBinary = (unsafe getenv("SLUICE_RELEASE_BINARY") ?? getenv("SLUICE_BINARY")).map {
+  static let releaseBinary: String? = unsafe (getenv("SLUICE_RELEASE_BINARY") ?? getenv("SLUICE_BINARY")).map
+  {
     unsafe String(cString: $0)
   }
 

@@ -342,10 +342,12 @@ import Testing
     }
     _ = try fixture.get("small.txt")
     _ = try fixture.wait("sub")
-    for now in [Self.trust, 10 * Self.trust] {
+    for now in [Self.trust, FileCache.graceMilliseconds - 1] {
       #expect(Fixture.outcome(fixture.lookOnce("small.txt", at: now)) == "file \(Self.small)")
       #expect(Self.jobs(fixture).count == 1)
     }
+    // It may have changed a second ago.
+    #expect(Fixture.outcome(fixture.lookOnce("small.txt", at: FileCache.graceMilliseconds)) == "exhausted")
     let file = try #require(fixture.find("small.txt", at: 0))
     #expect(!file.isBeingChecked && file.users == 0)
     // Whoever was to look at the root leaves it to the next.

@@ -34,7 +34,7 @@ extension FileCache {
     if let usable = unsafe usable {
       let subject = unsafe PendingLoad.Subject.check(
         FileReference(usable), path: Array(key.path), count: key.count)
-      if submit(unsafe .load(path: Array(key.path)), subject, revision) != nil {
+      if submit(unsafe .load(path: Array(key.path)), subject, revision, isUrgent: true) != nil {
         unsafe usable.pointee.isBeingChecked = true
         unsafe retain(FileReference(usable))
       }
@@ -69,10 +69,12 @@ extension FileCache {
 
   /// Hands a job to the helper threads; where it stands in `pending`, or nil if too many wait already.
   private mutating func submit(
-    _ job: FileLoader.Job, _ subject: PendingLoad.Subject, _ revision: UInt32
+    _ job: FileLoader.Job, _ subject: PendingLoad.Subject, _ revision: UInt32, isUrgent: Bool = false
   ) -> Int? {
     lastIdentifier += 1
-    guard loader.submit(job, identifier: lastIdentifier, answer: answer) else { return nil }
+    guard loader.submit(job, identifier: lastIdentifier, isUrgent: isUrgent, answer: answer) else {
+      return nil
+    }
     pending.append(
       PendingLoad(identifier: lastIdentifier, subject: subject, revision: revision, waiters: []))
     return pending.count - 1
@@ -118,9 +120,8 @@ extension FileCache {
       return join(index, waiter)
     }
     let count = min(Residency.windowEnd(offset), file.file.size) - offset
-    let isNear = folder.kind != .other && file.file.status.device == folder.identity.device
     let lookup = start(
-      .read(descriptor: file.file.descriptor, offset: offset, count: count, isNear: isNear),
+      .read(descriptor: file.file.descriptor, offset: offset, count: count, isNear: isNear(file.file.status)),
       .window(file, offset: offset), 0, waiter)
     // Open for as long as the helper thread reads.
     if case .waits = lookup { retain(file) }

@@ -13,6 +13,9 @@ public struct FileCache: ~Copyable {
 
   /// For how long a file is served without a look whether it has changed, in milliseconds.
   public static var trustMilliseconds: UInt64 { 500 }
+  /// For how long after a look a file may be served while a helper thread begins to look again, in milliseconds: if files that
+  /// are asked for all the time had to wait for that, all would wait for a slow disk twice a second.
+  static var graceMilliseconds: UInt64 { 900 }
   /// The longest path, in bytes: PATH_MAX.
   public static var longestPath: Int { Int(PATH_MAX) - 1 }
 
@@ -113,6 +116,19 @@ public struct FileCache: ~Copyable {
     return nil
   }
 
+  /// Whether a file that was found still has the content that its tag stands for: one in memory has, an open one is asked,
+  /// where that can't wait for anybody.
+  public func isUnchanged(_ file: FileReference) -> Bool {
+    guard !file.file.isInMemory, isNear(file.file.status) else { return true }
+    var status = stat()
+    return unsafe fstat(file.file.descriptor, &status) != 0 || FileStatus(status) == file.file.status
+  }
+
+  /// Whether a file lies on the root's own file system, and that is a disk of this machine.
+  func isNear(_ status: FileStatus) -> Bool {
+    folder.kind != .other && status.device == folder.identity.device
+  }
+
   /// What a path leads to.
   public enum Lookup {
     /// A file, in the cache.
@@ -143,7 +159,11 @@ public struct FileCache: ~Copyable {
       }
       let look = unsafe reader.look(key.path.baseAddress!, in: folder, .cachedOnly)
       if case .wouldBlock = look {
-        return unsafe wait(key, revision, isUsable ? known : nil, waiter: waiter)
+        // What was not looked at for longer may have changed more than a second ago.
+        let isRecent =
+          unsafe known.map { unsafe now.milliseconds &- $0.pointee.checkedAt < Self.graceMilliseconds }
+          ?? false
+        return unsafe wait(key, revision, isUsable && isRecent ? known : nil, waiter: waiter)
       }
       if let lookup = unsafe settle(look, key, revision, known, now: now) { return lookup }
       unsafe known = unsafe entry(path, key.hash)

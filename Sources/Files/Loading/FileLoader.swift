@@ -23,6 +23,8 @@ public final class FileLoader: Sendable {
   struct Order: Sendable {
     let job: Job
     let identifier: UInt64
+    /// Somebody is served what may be old until it is done.
+    let isUrgent: Bool
     let answer: @Sendable (FileCompletion) -> Void
   }
 
@@ -42,9 +44,12 @@ public final class FileLoader: Sendable {
     self.far = far
   }
 
-  /// Puts a job into its queue; false if that is full. `answer` is called by a helper thread.
-  func submit(_ job: Job, identifier: UInt64, answer: @escaping @Sendable (FileCompletion) -> Void) -> Bool {
-    let order = Order(job: job, identifier: identifier, answer: answer)
+  /// Puts a job into its queue, at the front if it is urgent; false if that is full. `answer` is called by a helper thread.
+  func submit(
+    _ job: Job, identifier: UInt64, isUrgent: Bool = false,
+    answer: @escaping @Sendable (FileCompletion) -> Void
+  ) -> Bool {
+    let order = Order(job: job, identifier: identifier, isUrgent: isUrgent, answer: answer)
     switch job {
     // Where its path leads is not known before.
     case .load: return root.folder.kind == .other ? far.append(order) : near.append(order)

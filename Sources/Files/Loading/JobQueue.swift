@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Jobs for helper threads, first come, first served, as many as it has room for.
+/// Jobs for helper threads, first come, first served but for urgent ones, as many as it has room for.
 final class JobQueue: Sendable {
   typealias Order = FileLoader.Order
 
@@ -27,7 +27,7 @@ final class JobQueue: Sendable {
   func append(_ order: Order) -> Bool {
     let isIn = orders.withLock { orders in
       guard orders.count < capacity else { return false }
-      orders.append(order)
+      if order.isUrgent { orders.insert(order, at: 0) } else { orders.append(order) }
       return true
     }
     if isIn { eventfd_write(semaphore, 1) }

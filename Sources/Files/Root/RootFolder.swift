@@ -59,12 +59,15 @@ final class RootFolder: Sendable {
   /// File systems that are known not to ask anybody when a file is opened whose name is in the cache: `statfs(2)`.
   private static func kind(of descriptor: Int32) -> Kind {
     switch UInt32(truncatingIfNeeded: CLinux_fileSystemType(descriptor)) {
-    case 0x0102_1994, 0x8584_58F6: return .memory  // tmpfs, ramfs
-    case 0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x794C_7630,  // ext2 to ext4, XFS, Btrfs, F2FS, overlayfs
-      0x2FC1_2FC1, 0xCA45_1A4E, 0xE0F5_E1E2, 0x7371_7368,  // ZFS, bcachefs, EROFS, SquashFS
-      0x4D44, 0x2011_BAB0, 0x9660, 0x3153_464A, 0x7366_746E:  // FAT, exFAT, ISO 9660, JFS, NTFS
-      return .local
-    default: return .other
+    // tmpfs, ramfs.
+    case 0x0102_1994, 0x8584_58F6: .memory
+    // ext2 to ext4, XFS, Btrfs, F2FS, overlayfs.
+    case 0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x794C_7630: .local
+    // ZFS, bcachefs, EROFS, SquashFS.
+    case 0x2FC1_2FC1, 0xCA45_1A4E, 0xE0F5_E1E2, 0x7371_7368: .local
+    // FAT, exFAT, ISO 9660, JFS, NTFS.
+    case 0x4D44, 0x2011_BAB0, 0x9660, 0x3153_464A, 0x7366_746E: .local
+    default: .other
     }
   }
 

@@ -127,9 +127,9 @@ extension Responder {
     _ request: RequestHead, _ bytes: Span<UInt8>, clock: inout WorkerClock, _ waiter: UInt64
   ) -> Found {
     let waited = waited.take()
-    // If-Range asks whether what is sent now goes with what the client has: an open file may have changed since its look.
-    let wantsLook = request.hasRange && request.isConditional
-    if waited == nil, !wantsLook, request.pathIsLiteral, let file = knownFile(request, bytes, now: now) {
+    if waited == nil, request.pathIsLiteral, let file = knownFile(request, bytes, now: now),
+      files.isUnchanged(file)
+    {
       return .file(file)
     }
     var outcome = RequestPath.Outcome.path
@@ -149,7 +149,9 @@ extension Responder {
     case .failed(let error): return .failed(Status(error))
     case .waits, nil: break
     }
-    if !wantsLook, let file = unsafe files.find(decodedPath.span, now: now.milliseconds) {
+    // It was looked for already, unless decoding has changed it.
+    let isNew = unsafe !request.pathIsLiteral || decodedPath.count &+ 1 != Int(request.path.count)
+    if isNew, let file = unsafe files.find(decodedPath.span, now: now.milliseconds), files.isUnchanged(file) {
       return .file(file)
     }
     // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).

@@ -10,6 +10,9 @@ public struct Limits: Sendable {
   public var connectionsPerWorker = 8192
   /// Files that one worker keeps open.
   public var openFilesPerWorker = 8192
+  /// Time after which a file that nobody asks for any more is closed: it may have been deleted, and takes up its disk until
+  /// then.
+  public var idleFileMilliseconds: UInt64 = 60_000
   /// Bytes of files that all workers together keep in memory, each its part.
   public var cacheMemory = 64 << 20
   /// Bytes that one worker keeps for its connections: requests that have not come whole or have to wait, what sockets have
@@ -86,8 +89,8 @@ public struct Limits: Sendable {
   /// What the caches of all workers take by default where a process may have `memory` bytes: 32 MiB of 512 MiB, 4 GiB of
   /// 64 GiB.
   package static func cacheMemory(of memory: Int) -> Int { max(8 << 20, memory / 16) }
-  /// A worker's part of `cacheMemory`.
-  var cacheMemoryPerWorker: Int { cacheMemory / max(1, workers) }
+  /// A worker's part of `cacheMemory`, and room for some files at least: they have to be in it to be sent.
+  var cacheMemoryPerWorker: Int { max(16 * fileInMemory, cacheMemory / max(1, workers)) }
 
   /// The defaults.
   public init() {}

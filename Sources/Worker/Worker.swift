@@ -24,6 +24,8 @@ package struct Worker: ~Copyable {
   /// All that is due at a tick's passing was done for this one.
   private var doneTick: UInt32 = 0
   private var context: WorkerContext
+  /// At the last tick there were files that may have to be closed, because nobody asks for them any more.
+  private var hasOpenFiles = false
   /// Held so that there is one descriptor to give back when all are in use; see `refuse`.
   private var reserve: Int32
   /// When the worker stops whatever is still being sent, in milliseconds; nil while it serves.
@@ -89,6 +91,7 @@ package struct Worker: ~Copyable {
         doneTick = context.tick
         endOverdueTurns()
         releaseIdleBuffers()
+        hasOpenFiles = context.closeIdleFiles()
       }
       // One look for all that may be there: as a rule, nothing is.
       waitMilliseconds = queue.count | handshakes.count | pauses.count == 0 ? longestWait : serveQueues()
@@ -104,7 +107,7 @@ package struct Worker: ~Copyable {
 
   /// How long to wait for events when there is nothing else to do, in milliseconds; -1 without end.
   private var longestWait: Int32 {
-    timers.count == 0 && drainEnd == nil ? -1 : Int32(TimerWheel.millisecondsPerTick)
+    timers.count == 0 && drainEnd == nil && !hasOpenFiles ? -1 : Int32(TimerWheel.millisecondsPerTick)
   }
 
   /// Does what is not for events to start, as much of it as may be before they are looked at again. Returns how long to wait

@@ -94,6 +94,14 @@ struct WorkerContext: ~Copyable {
       for: isSecure ? limits.sessionMemory + limits.sessionBufferMemory : 1)
   }
 
+  /// Once in a tick: files that nobody asks for any more are closed. False if none is open.
+  mutating func closeIdleFiles() -> Bool {
+    if clock.milliseconds > limits.idleFileMilliseconds {
+      responder.files.closeIdle(since: clock.milliseconds - limits.idleFileMilliseconds)
+    }
+    return responder.files.hasOpenFiles
+  }
+
   // MARK: A turn
 
   mutating func beginTurn() {

@@ -448,6 +448,23 @@ import Testing
     }
   }
 
+  /// Deleted or not: what nobody asks for any more does not keep its disk.
+  @Test func whatNobodyAsksForIsClosed() throws {
+    let fixture = try Fixture()
+    for name in ["idle", "sent", "asked for"] { try fixture.folder.write(name, Self.large) }
+    for name in ["idle", "sent"] { _ = try fixture.get(name, at: 1_000) }
+    let sent = try fixture.get("sent", at: 1_000)
+    fixture.cache.retain(sent)
+    _ = try fixture.get("asked for", at: 2_000)
+    #expect(fixture.openFiles == 3)
+    // The table is looked through in parts.
+    for _ in 0..<8 { fixture.cache.closeIdle(since: 1_500) }
+    #expect(fixture.openFiles == 2)
+    fixture.cache.release(sent)
+    for _ in 0..<8 { fixture.cache.closeIdle(since: 1_500) }
+    #expect(fixture.openFiles == 1 && fixture.find("asked for", at: 2_000) != nil)
+  }
+
   @Test func releasingWhatIsCachedKeepsIt() throws {
     let fixture = try Fixture()
     try fixture.folder.write("a", Self.large)

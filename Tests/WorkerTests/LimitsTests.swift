@@ -49,11 +49,14 @@ import Testing
 
   @Test func workersShareTheMemoryForFiles() {
     var limits = Self.limits
-    limits.cacheMemory = 1_000
-    for (workers, part) in [(1, 1_000), (2, 500), (3, 333), (0, 1_000)] {
+    limits.cacheMemory = 1_000_000
+    for (workers, part) in [(1, 1_000_000), (2, 500_000), (3, 333_333), (0, 1_000_000)] {
       limits.workers = workers
       #expect(limits.cacheMemoryPerWorker == part)
     }
+    // What is sent from memory has to be there first.
+    limits.cacheMemory = 0
+    #expect(limits.cacheMemoryPerWorker >= 10 * limits.fileInMemory)
   }
 
   /// Many of them, whatever the number of workers.

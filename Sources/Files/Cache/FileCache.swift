@@ -58,6 +58,8 @@ public struct FileCache: ~Copyable {
   /// What helper threads do for this worker.
   var pending: [PendingLoad] = []
   var lastIdentifier: UInt64 = 0
+  /// Where `closeIdle` has come to.
+  private var idleCursor = 0
   /// What it has counted.
   public var counts = FileCounts()
 
@@ -294,6 +296,21 @@ public struct FileCache: ~Copyable {
     counts.evictions += 1
     unsafe forget(victim)
     return true
+  }
+
+  /// Whether `closeIdle` has something to do sooner or later.
+  public var hasOpenFiles: Bool { open.weight > 0 }
+
+  /// Closes open files that nobody has asked for since `time`, in milliseconds: a part of the table at each call.
+  public mutating func closeIdle(since time: UInt64) {
+    guard hasOpenFiles else { return }
+    for _ in 0..<256 {
+      idleCursor = (idleCursor &+ 1) & table.mask
+      guard let entry = unsafe table.slots[idleCursor].entry, unsafe !entry.pointee.isInMemory,
+        unsafe entry.pointee.users == 0, unsafe entry.pointee.checkedAt < time
+      else { continue }
+      unsafe drop(entry)
+    }
   }
 
   private mutating func drop(_ entry: Entry) {

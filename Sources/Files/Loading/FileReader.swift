@@ -60,17 +60,23 @@ struct FileReader: ~Copyable {
     for attempt in 1...Self.attempts {
       let descriptor = unsafe folder.open(path, flags, patience)
       guard descriptor >= 0 else {
-        if patience == .cachedOnly && errno == EAGAIN { return .wouldBlock }
-        if patience != .blocking && errno == EXDEV { return .wouldBlock }
-        // A rename has come in between (openat2(2)).
-        if errno == EAGAIN { continue }
-        return .failed(FileError(errno: errno))
+        if let look = Self.failure(errno, patience) { return look }
+        continue
       }
       let look = lookAt(descriptor, folder, patience, acceptsCut: attempt == Self.attempts)
       if let look { return look }
       // It was cut meanwhile: see what it is now.
     }
     return .failed(.exhausted)
+  }
+
+  /// What it means that a path can't be opened; nil if it is to be tried again: a rename has come in between (openat2(2)).
+  private static func failure(_ error: Int32, _ patience: Patience) -> Look? {
+    switch error {
+    case EAGAIN: patience == .cachedOnly ? .wouldBlock : nil
+    case EXDEV where patience != .blocking: .wouldBlock
+    default: .failed(FileError(errno: error))
+    }
   }
 
   /// Takes over the descriptor. Nil if the file was cut while it was read.
@@ -157,8 +163,7 @@ struct FileReader: ~Copyable {
     _ path: UnsafePointer<CChar>, in folder: RootFolder, _ patience: Patience
   ) -> Look? {
     let found = unsafe folder.open(path, Int32(truncatingIfNeeded: CLinux_O_PATH) | O_CLOEXEC, patience)
-    // Opening it tells why not.
-    guard found >= 0 else { return nil }
+    guard found >= 0 else { return Self.failure(errno, patience) }
     defer { close(found) }
     var status = stat()
     guard unsafe fstat(found, &status) == 0 else { return .failed(.inputOutput) }

@@ -88,14 +88,17 @@ extension Transfer.Transport {
   func expectOneLoad(size: Int) throws {
     let server = try SlowDiskServer(self, ["file.bin": size])
     try server.disk.hold(.read)
+    let start = now()
+    // A file that is known is looked at again twice a second; an emulated machine takes longer for all this.
+    func looks() -> Int { 1 + Int((now() - start) / 0.5) }
     let clients = try (0..<10).map { _ in try server.ask("/slow/file.bin") }
     try server.disk.waitUntilHeld()
     // Meanwhile the others' requests have come, too.
     try server.expectHotFilesAreServed(small: 20, large: 1)
-    #expect(try server.disk.count(.open, "file.bin") == 1)
+    #expect(try (1...looks()).contains(server.disk.count(.open, "file.bin")))
     try server.disk.release()
     for client in clients { try server.expect(client, gets: size) }
-    #expect(try server.disk.count(.open, "file.bin") == 1)
+    #expect(try (1...looks()).contains(server.disk.count(.open, "file.bin")))
     #expect(try server.disk.count(.lookup, "file.bin") == 1)
     // No page is read twice.
     #expect(try server.disk.count(.read, "file.bin") <= max(1, size >> 12))

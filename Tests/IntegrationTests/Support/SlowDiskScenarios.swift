@@ -99,7 +99,7 @@ extension Transfer.Transport {
     try server.disk.release()
     for client in clients { try server.expect(client, gets: size) }
     #expect(try (1...looks()).contains(server.disk.count(.open, "file.bin")))
-    #expect(try server.disk.count(.lookup, "file.bin") == 1)
+    #expect(try (1...looks()).contains(server.disk.count(.lookup, "file.bin")))
     // No page is read twice.
     #expect(try server.disk.count(.read, "file.bin") <= max(1, size >> 12))
   }

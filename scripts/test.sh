@@ -55,9 +55,9 @@ SLUICE_BINARY=$repo/.build/release/sluice SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOU
     .build/debug/sluicePackageTests.xctest --testing-library swift-testing --no-parallel --filter KernelTLS
 
 # What XCTest and the Swift runtime keep until the process ends looks like leaks to ASan's leak detector. Some tests ask for
-# more memory than there is.
+# more memory than there is. A process that ends because a worker can not work does not wait for its threads.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:allocator_may_return_null=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$repo/scripts/lib/tsan-suppressions:allocator_may_return_null=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$repo/scripts/lib/tsan-suppressions:allocator_may_return_null=1:report_thread_leaks=0}
 for sanitizer in address thread; do
     step "tests under the $sanitizer sanitizer"
     scratch=$repo/.build-$sanitizer

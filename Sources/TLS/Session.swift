@@ -61,6 +61,7 @@ public struct Session: ~Copyable {
   /// Goes on with the handshake (RFC 8446 §4, RFC 5246 §7.3).
   public func handshake() -> HandshakeProgress {
     ERR_clear_error()
+    unsafe state.pointee.hasDrainedSocket = false
     let status = unsafe SSL_do_handshake(ssl)
     if status == 1 {
       decideTransmission()
@@ -117,6 +118,7 @@ public struct Session: ~Copyable {
     // Two of 16 KiB: a record that is as long as may be is not received in one.
     unsafe state.pointee.receivesLeft = 2
     unsafe state.pointee.isInterrupted = false
+    unsafe state.pointee.hasDrainedSocket = false
     defer { unsafe state.pointee.receivesLeft = .max }
     let count = unsafe SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
     if transmitsInKernel, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
@@ -141,11 +143,12 @@ public struct Session: ~Copyable {
     unsafe SSL_free_buffers(ssl)
   }
 
-  /// Whether the next read can give something: there is more in the session, or in the socket as far as the
-  /// session knows. If not, wait for the poller.
-  public var mayHaveMore: Bool {
-    unsafe !state.pointee.socketIsDrained || SSL_has_pending(ssl) == 1
-  }
+  /// The last `handshake` or `read` has received all that the socket had: it has no more until the poller says so. False if
+  /// it did not have to receive anything: then it knows nothing of what has come meanwhile.
+  public var hasDrainedSocket: Bool { unsafe state.pointee.hasDrainedSocket }
+
+  /// Something was received that was not read yet, perhaps not a whole record.
+  public var holdsMore: Bool { unsafe SSL_has_pending(ssl) == 1 }
 
   /// Encrypts `plaintext` (user TLS only) as one record for every 16 KiB or part of it, into the outbox. False
   /// if the session is broken or the outbox is full: then the connection must be given up.

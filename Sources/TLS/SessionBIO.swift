@@ -10,8 +10,8 @@ struct SessionState {
   let outbox: UnsafeMutablePointer<Outbox>
   /// The kernel encrypts what is sent on the socket.
   var transmitsInKernel = false
-  /// The last receive emptied the socket: nothing is there until the poller says so.
-  var socketIsDrained = false
+  /// A receive of the call that is being made, or was last, emptied the socket.
+  var hasDrainedSocket = false
   /// How often the session may still receive in this read.
   var receivesLeft = Int.max
   /// It wanted to more often.
@@ -101,7 +101,7 @@ enum SessionBIO {
     // Never below 0, which was looked for; a handshake begins with Int.max.
     unsafe state.pointee.receivesLeft -= 1
     let received = unsafe CLinux_recv(state.pointee.descriptor, bytes, Int(count), 0)
-    unsafe state.pointee.socketIsDrained = received < Int(count)
+    unsafe state.pointee.hasDrainedSocket = received < Int(count)
     if received == 0 { unsafe state.pointee.peerEnded = true }
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
     // Fits, as no more than `count` was asked for.

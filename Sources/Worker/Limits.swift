@@ -45,7 +45,7 @@ public struct Limits: Sendable {
   /// So many connections of a worker may be sent files without that bound, which costs a quick client's server CPU: together
   /// they hold 128 MB of the kernel's memory at most.
   public var unboundedSenders = 32
-  /// Requests that one connection has answered before others have their turn.
+  /// Requests that one connection has answered, and times that it receives, before others have their turn.
   public var requestsPerTurn = 64
   /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.
   public var acceptsPerTurn = 64

@@ -164,13 +164,13 @@ struct WorkerContext: ~Copyable {
   }
 
   /// Takes back what a connection kept from an earlier turn.
-  mutating func restore(_ bytes: borrowing OwnedBytes, isIncompleteHead: Bool) {
+  mutating func restore(_ bytes: borrowing OwnedBytes, parsed: Int) {
     let bytes = unsafe bytes.bytes
     precondition(bytes.count <= inputCapacity)
     unsafe input.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
     inputStart = 0
     inputEnd = bytes.count
-    parsedCount = isIncompleteHead ? inputEnd : 0
+    parsedCount = parsed
   }
 
   // MARK: Output

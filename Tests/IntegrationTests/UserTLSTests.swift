@@ -73,6 +73,16 @@ import Testing
     #expect(result.output.hasSuffix("\r\n\r\nhello\n"))
   }
 
+  /// What comes while the session still holds a whole record is not forgotten when that is read, which needs no receive.
+  @Test func pipelinedWhileARecordWaits() throws {
+    let requests = String(repeating: "GET /1.bin HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 1000)
+    let last = "GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    for _ in 0..<10 {
+      let bytes = try RecordingProxy.inTwoFlights(sluice.securePort, requests + last)
+      #expect(try HTTPResponse.all(in: bytes).filter { $0.status == 200 }.count == 1001)
+    }
+  }
+
   /// Content in several records, and a request behind it.
   @Test func contentIsPassedOver() throws {
     let chunks = String(repeating: "1000\r\n\(String(repeating: "x", count: 4096))\r\n", count: 12)

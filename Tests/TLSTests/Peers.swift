@@ -251,7 +251,8 @@ final class Pair {
     return (String(decoding: bytes[..<done], as: UTF8.self), progress)
   }
 
-  var mayHaveMore: Bool { session.mayHaveMore }
+  var hasDrainedSocket: Bool { session.hasDrainedSocket }
+  var holdsMore: Bool { session.holdsMore }
   var transmitsInKernel: Bool { session.transmitsInKernel }
   var outboxCount: Int { unsafe outbox.pointer.pointee.count }
 

@@ -40,11 +40,11 @@ import Testing
     unsafe String(decoding: context.received, as: UTF8.self)
   }
 
-  static func restore(_ text: String, isIncompleteHead: Bool, _ context: inout WorkerContext) {
+  static func restore(_ text: String, parsed: Int, _ context: inout WorkerContext) {
     let bytes = Array(text.utf8)
     unsafe bytes.withUnsafeBytes { bytes in
       let owned = unsafe OwnedBytes(copying: bytes, within: context.memory)
-      context.restore(owned ?? OwnedBytes(), isIncompleteHead: isIncompleteHead)
+      context.restore(owned ?? OwnedBytes(), parsed: parsed)
     }
   }
 
@@ -151,7 +151,7 @@ import Testing
     Self.receive("of another connection", &context)
     context.beginTurn()
     #expect(context.receivedCount == 0)
-    Self.restore("GET /", isIncompleteHead: true, &context)
+    Self.restore("GET /", parsed: 5, &context)
     #expect(Self.received(context) == "GET /")
     #expect(context.parsedCount == 5)
     let room = Self.receive(" HTTP", &context)
@@ -163,7 +163,7 @@ import Testing
   @Test func whatWasKeptMayFillAllTheInput() throws {
     var context = try Self.makeContext()
     let all = String(repeating: "p", count: 64)
-    Self.restore(all, isIncompleteHead: false, &context)
+    Self.restore(all, parsed: 0, &context)
     #expect(Self.received(context) == all)
     #expect(context.parsedCount == 0)
     let room = Self.receive("x", &context)
@@ -176,7 +176,7 @@ import Testing
   @Test func whatWasParsedIsForgottenWithTheInput() throws {
     var context = try Self.makeContext()
     for forget in 0..<3 {
-      Self.restore("GET / HTTP", isIncompleteHead: true, &context)
+      Self.restore("GET / HTTP", parsed: 10, &context)
       switch forget {
       case 0: context.useInput(4)
       case 1: context.dropInput()

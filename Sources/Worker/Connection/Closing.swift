@@ -10,7 +10,7 @@ extension Connection {
   mutating func peerHasEnded(_ context: inout WorkerContext) -> Step {
     context.dropInput()
     clientCloses = true
-    if !transport.isSecure { mayReceive = false }
+    if !transport.isSecure { socketMayHaveMore = false }
     phase = .closing
     return .onward
   }
@@ -83,7 +83,8 @@ extension Connection {
       context.noteSent(count)
       return context.turnIsUsedUp ? .stop(.again) : .onward
     case .wouldBlock:
-      mayReceive = false
+      socketMayHaveMore = false
+      sessionHoldsMore = false
       return .stop(.wait)
     case .ended, .failed: return .stop(.close)
     }

@@ -53,12 +53,18 @@ struct Connection: ~Copyable {
   /// When something was read from the session last, in ticks.
   private var lastRead: UInt32 = 0
 
-  /// Something may have arrived that was not received yet.
-  var mayReceive = false
+  /// The poller has spoken since the socket was found empty.
+  var socketMayHaveMore = false
+  /// The session holds something that was received. Apart, because a read that takes it tells nothing of the socket.
+  var sessionHoldsMore = false
+  /// Something may have arrived that was not read yet.
+  var mayReceive: Bool { socketMayHaveMore || sessionHoldsMore }
   /// The peer has sent its FIN, so that even a short receive does not mean that the socket is drained.
   var peerEnded = false
   /// What was received but not used: the start of a head, or requests that wait for the response before.
   private var unread = OwnedBytes()
+  /// So many of these bytes are known to be an incomplete head.
+  private var parsedCount: UInt32 = 0
   /// A request's head has begun to arrive.
   var headHasBegun = true
   /// The request whose content is passed over.
@@ -94,7 +100,7 @@ struct Connection: ~Copyable {
   /// Does what can be done now.
   @inline(__always)
   mutating func turn(_ readiness: Readiness, context: inout WorkerContext) -> TurnOutcome {
-    if readiness.mayReceive { mayReceive = true }
+    if readiness.mayReceive { socketMayHaveMore = true }
     if readiness.hasEnded {
       peerEnded = true
       if readiness.hasFailed { hasFailed = true }
@@ -117,7 +123,7 @@ struct Connection: ~Copyable {
   /// Apart, because it frees memory, which has no place in a turn's machine code.
   @inline(never)
   private mutating func takeUpUnread(_ context: inout WorkerContext) {
-    context.restore(unread.take(), isIncompleteHead: headHasBegun)
+    context.restore(unread.take(), parsed: Int(parsedCount))
   }
 
   /// The deadline has passed.
@@ -204,6 +210,7 @@ struct Connection: ~Copyable {
             continue
           }
           unread = kept
+          parsedCount = UInt32(context.parsedCount)
         }
         return outcome
       case .onward:
@@ -225,7 +232,7 @@ struct Connection: ~Copyable {
     isWaitingForRoom = false
     switch transport.handshake() {
     case .wouldBlock:
-      mayReceive = false
+      socketMayHaveMore = false
       return .stop(.wait)
     case .full:
       isWaitingForRoom = true
@@ -251,7 +258,7 @@ struct Connection: ~Copyable {
     phase = .receiving
     deadline = context.deadline(in: context.limits.headMilliseconds)
     // A request may have come together with the client's last flight.
-    mayReceive = peerEnded || transport.mayHaveMore
+    noteReceiving()
     if !mayReceive { transport.issueTicket() }
     return .onward
   }
@@ -261,10 +268,7 @@ struct Connection: ~Copyable {
     var request = RequestHead()
     while true {
       while context.receivedCount > context.parsedCount {
-        if context.turnIsUsedUp {
-          headHasBegun = false
-          return .stop(.again)
-        }
+        if context.turnIsUsedUp { return .stop(.again) }
         switch unsafe RequestParser.parse(context.received.span, limits: context.limits.head, into: &request)
         {
         case .complete:
@@ -277,6 +281,7 @@ struct Connection: ~Copyable {
         }
       }
       guard mayReceive else { return .stop(.wait) }
+      if context.turnIsUsedUp { return .stop(.again) }
       switch receive(&context) {
       case .bytes: break
       case .wouldBlock: return .stop(.wait)
@@ -359,18 +364,19 @@ struct Connection: ~Copyable {
 
   // MARK: Receiving
 
-  /// Receives behind what is there already.
+  /// Receives behind what is there already. Counts as much as a request does: they may be single bytes, each in a record.
   mutating func receive(_ context: inout WorkerContext) -> Session.ReadProgress {
     let room = unsafe context.room()
+    context.requestsLeft &-= 1
     if transport.isSecure { return unsafe receiveSecure(into: room, &context) }
     switch unsafe transport.socket.receive(into: room) {
     case .bytes(let count):
       // A short receive has emptied the socket: epoll(7) tells when there is more.
-      mayReceive = peerEnded || count == room.count
+      socketMayHaveMore = peerEnded || count == room.count
       context.noteReceived(count)
       return .bytes(count)
     case .wouldBlock:
-      mayReceive = false
+      socketMayHaveMore = false
       return .wouldBlock
     case .ended: return .ended
     case .failed: return .failed
@@ -383,15 +389,23 @@ struct Connection: ~Copyable {
     let progress = unsafe transport.receiveSecure(into: room)
     switch progress {
     case .bytes(let count):
-      mayReceive = peerEnded || transport.mayHaveMore
+      noteReceiving()
       context.noteReceived(count)
       if lastRead == context.tick, !transport.keepsBuffers {
         keepsNewBuffers = transport.keepBuffers(context)
       }
       lastRead = context.tick
-    case .wouldBlock: mayReceive = false
+    case .wouldBlock:
+      socketMayHaveMore = false
+      sessionHoldsMore = false
     case .interrupted, .ended, .keyUpdate, .failed: break
     }
     return progress
+  }
+
+  /// The session may have received something, and read some of it.
+  private mutating func noteReceiving() {
+    if transport.hasDrainedSocket && !peerEnded { socketMayHaveMore = false }
+    sessionHoldsMore = transport.sessionHoldsMore
   }
 }

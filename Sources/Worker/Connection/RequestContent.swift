@@ -63,6 +63,7 @@ extension Connection {
     }
     self.discard = consume discard
     guard mayReceive else { return .stop(.wait) }
+    if context.turnIsUsedUp { return .stop(.again) }
     switch receive(&context) {
     case .bytes: return .onward
     case .wouldBlock: return .stop(.wait)

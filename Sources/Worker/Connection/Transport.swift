@@ -90,10 +90,18 @@ struct Transport: ~Copyable {
     }
   }
 
-  /// The session holds something that was received, or the socket may.
-  var mayHaveMore: Bool {
+  /// The session has received something that was not read yet.
+  var sessionHoldsMore: Bool {
     switch session {
-    case .some(let session): session.mayHaveMore
+    case .some(let session): session.holdsMore
+    case .none: false
+    }
+  }
+
+  /// What the session did last has received all that the socket had.
+  var hasDrainedSocket: Bool {
+    switch session {
+    case .some(let session): session.hasDrainedSocket
     case .none: false
     }
   }

@@ -41,6 +41,17 @@ struct RecordingProxy {
       overhead: version == "-tls1_3" ? 17 : isChaCha ? 16 : 24)
   }
 
+  /// Has s_client send `requests`, more than two records of them, so that the server receives the first two together with
+  /// the end of the handshake, and the rest as soon as it has begun to answer. What s_client has decrypted.
+  static func inTwoFlights(_ port: UInt16, _ requests: String) throws -> [UInt8] {
+    let listener = try Listener()
+    let client = try SecureClient.quiet(listener.port, ["-tls1_3"])
+    client.send(requests)
+    try listener.pass(to: port, recordsFirst: 3)
+    try client.wait()
+    return client.outputBytes
+  }
+
   private static func parse(_ bytes: [UInt8]) throws -> [Record] {
     var records: [Record] = []
     var index = 0
@@ -101,12 +112,17 @@ private final class Listener {
   }
 
   /// Accepts one connection, passes everything on both ways until the server closes; what the server has sent.
-  func pass(to server: UInt16) throws -> [UInt8] {
+  ///
+  /// With `recordsFirst`, so many of the client's records of type application_data leave at once and the others when the
+  /// server has answered; in TLS 1.3, Finished is the first.
+  @discardableResult
+  func pass(to server: UInt16, recordsFirst: Int? = nil) throws -> [UInt8] {
     try waitForInput(descriptor, patience: Patience.seconds)
     let client = CLinux_accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
     defer { close(client) }
     let upstream = try RawConnection(port: server)
     var sent: [UInt8] = []
+    var (held, isHeld): ([UInt8], Bool) = ([], false)
     while true {
       var polled = [
         pollfd(fd: client, events: Int16(POLLIN), revents: 0),
@@ -119,13 +135,36 @@ private final class Listener {
         let bytes = receive(upstream.descriptor)
         if bytes.isEmpty { return sent }
         sent += bytes
+        if isHeld {
+          _ = unsafe send(upstream.descriptor, held, held.count, Int32(MSG_NOSIGNAL))
+          (held, isHeld) = ([], false)
+        }
         _ = unsafe send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
       } else {
-        let bytes = receive(client)
+        var bytes = receive(client)
         if bytes.isEmpty { upstream.endSending() }
+        if let recordsFirst, !sent.isEmpty, sent.count < 4096 {
+          held += bytes
+          guard !isHeld, let count = Self.length(of: recordsFirst, in: held) else { continue }
+          bytes = Array(held[..<count])
+          held.removeFirst(count)
+          isHeld = true
+        }
         _ = unsafe send(upstream.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
       }
     }
+  }
+
+  /// How many bytes `bytes` takes up to the end of `count` records of type application_data, if they and one more are there.
+  private static func length(of count: Int, in bytes: [UInt8]) -> Int? {
+    var (index, found, end) = (0, 0, 0)
+    while index + 5 <= bytes.count {
+      if found == count { return end }
+      if bytes[index] == 23 { found += 1 }
+      index += 5 + Int(bytes[index + 3]) << 8 + Int(bytes[index + 4])
+      end = index
+    }
+    return nil
   }
 
   private func receive(_ descriptor: Int32) -> [UInt8] {

@@ -1,5 +1,4 @@
 public import ArgumentParser
-import CLinux
 public import Logging
 public import Server
 import Site
@@ -20,11 +19,11 @@ struct Serve: ParsableCommand {
   @Option(help: "Name or address to listen on; '::' takes IPv6 and IPv4 (default: 127.0.0.1).")
   var host: String?
 
-  @Option(help: "Port for HTTP; 0 is any free one (default: 8080).")
-  var port: UInt16?
+  @Option(help: "Port for HTTP; 0 is any free one (default: 8080).", transform: PortNumber.parse)
+  var port: PortNumber?
 
-  @Option(help: "Port for HTTPS; 0 is any free one (default: 8443).")
-  var tlsPort: UInt16?
+  @Option(help: "Port for HTTPS; 0 is any free one (default: 8443).", transform: PortNumber.parse)
+  var tlsPort: PortNumber?
 
   @Option(
     name: [.customLong("cert"), .customLong("tls-cert")],
@@ -43,24 +42,29 @@ struct Serve: ParsableCommand {
       """)
   var ktls: Configuration.KernelTLSMode?
 
-  @Option(help: "Worker threads: a number, or auto for one a CPU (default: auto).")
+  @Option(
+    help: "Worker threads: a number, or auto for one a CPU (default: auto).", transform: WorkerCount.parse)
   var workers: WorkerCount?
 
   @Option(
     help: """
       Memory for small files, for all workers together: bytes, or with K, M or G (default: a sixteenth of what \
       this process may have).
-      """)
+      """, transform: ByteCount.parse)
   var cacheMemory: ByteCount?
 
-  @Option(help: "Threads that wait for disks, 1 to 64, so that workers need not (default: 4).")
-  var ioThreads: Int?
+  @Option(
+    help: "Threads that wait for disks, 1 to 64, so that workers need not (default: 4).",
+    transform: ThreadCount.parse)
+  var ioThreads: ThreadCount?
 
   @Option(
     help: ArgumentHelp(
-      "Bytes that a client must take in a second, over 30 s; 0: it may be as slow as it likes (default: 0).",
-      valueName: "bytes"))
-  var minSendRate: UInt32?
+      """
+      Bytes, or with K or M, that a client must take in a second, over 30 s; 0: it may be as slow as it likes \
+      (default: 0).
+      """, valueName: "bytes"), transform: SendRate.parse)
+  var minSendRate: SendRate?
 
   @Flag(help: "HTTP only: nothing of TLS is set up, whatever certificate is given.")
   var plaintext = false
@@ -93,7 +97,7 @@ struct Serve: ParsableCommand {
     if plaintext && tlsOnly { throw ValidationError("--plaintext and --tls-only exclude each other") }
     let secure = plaintext ? nil : try secureConfiguration()
     if tlsOnly && secure == nil { throw ValidationError("--tls-only needs a certificate: --cert and --key") }
-    let port = tlsOnly ? nil : try Setting.value(port, "port") ?? 8080
+    let port = tlsOnly ? nil : try Setting.value(port, "port")?.number ?? 8080
     if let port, port != 0, port == secure?.port {
       throw ValidationError("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
     }
@@ -105,18 +109,15 @@ struct Serve: ParsableCommand {
       workers: try Setting.value(workers, "workers")?.count ?? WorkerCount.automatic)
     configuration.cacheMemory = try Setting.value(cacheMemory, "cache-memory")?.bytes
     if let threads = try Setting.value(ioThreads, "io-threads") {
-      guard (1...64).contains(threads) else {
-        throw ValidationError("--io-threads must be 1 to 64, not \(threads)")
-      }
-      configuration.limits.ioThreads = threads
+      configuration.limits.ioThreads = threads.count
     }
-    configuration.minimumSendRate = try Setting.value(minSendRate, "min-send-rate") ?? 0
+    configuration.minimumSendRate = try Setting.value(minSendRate, "min-send-rate")?.bytes ?? 0
     return configuration
   }
 
   private func secureConfiguration() throws -> Configuration.Secure? {
     let mode = try Setting.value(ktls, "ktls") ?? .auto
-    let port = try Setting.value(tlsPort, "tls-port") ?? 8443
+    let port = try Setting.value(tlsPort, "tls-port")?.number ?? 8443
     let certificate = try Setting.value(cert, "cert") ?? Setting.value(nil, "tls-cert")
     let key = try Setting.value(key, "key") ?? Setting.value(nil, "tls-key")
     switch (certificate, key) {
@@ -129,38 +130,6 @@ struct Serve: ParsableCommand {
     case (_?, nil): throw ValidationError("--cert needs the certificate's private key, too: --key FILE")
     case (nil, _?): throw ValidationError("--key needs the certificate that it belongs to, too: --cert FILE")
     }
-  }
-}
-
-/// A number of worker threads, 1 to 256, or `auto`.
-struct WorkerCount: ExpressibleByArgument {
-  let count: Int
-
-  /// One a CPU that this process may run on.
-  static var automatic: Int { max(1, Int(CLinux_cpuCount())) }
-
-  init?(argument: String) {
-    if argument == "auto" {
-      count = Self.automatic
-    } else if let count = Int(argument), (1...256).contains(count) {
-      self.count = count
-    } else {
-      return nil
-    }
-  }
-}
-
-/// A number of bytes: digits, and perhaps K, M or G for the powers of 1024.
-struct ByteCount: ExpressibleByArgument {
-  let bytes: Int
-
-  init?(argument: String) {
-    let units: [Character: Int] = ["K": 10, "M": 20, "G": 30]
-    let shift = argument.last.flatMap { units[Character($0.uppercased())] }
-    guard let number = Int(shift == nil ? argument : String(argument.dropLast())), number >= 0,
-      number <= Int.max >> (shift ?? 0)
-    else { return nil }
-    bytes = number << (shift ?? 0)
   }
 }
 

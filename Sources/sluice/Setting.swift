@@ -9,7 +9,8 @@ enum Setting {
     if let flag { return flag }
     guard let text = environment(option) else { return nil }
     guard let value = Value(argument: text) else {
-      throw ValidationError("the value '\(text)' of \(variable(option)) is invalid")
+      let hint = (Value.self as? any OptionValue.Type).map { ": use \($0.expected)" } ?? ""
+      throw ValidationError("the value '\(text)' of \(variable(option)) is invalid\(hint)")
     }
     return value
   }

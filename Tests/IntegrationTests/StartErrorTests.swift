@@ -11,7 +11,9 @@ import Testing
     let result = try SluiceProcess.run(arguments, prefix: prefix)
     #expect(result.exitStatus == status, "\(result.text)", sourceLocation: location)
     #expect(result.output.isEmpty, sourceLocation: location)
+    // strace may have something to say itself when the process ends while it delays a call.
     let lines = result.errorOutput.split(separator: "\n", omittingEmptySubsequences: false)
+      .filter { !$0.hasPrefix("strace: ") }
     #expect(lines.count == 2 && lines[1].isEmpty, "\(result.errorOutput)", sourceLocation: location)
     #expect(result.errorOutput.hasPrefix("sluice: "), "\(result.errorOutput)", sourceLocation: location)
     for word in words {
@@ -58,6 +60,21 @@ import Testing
     try expect(64, [site(), "--ktls", "require"], naming: "--ktls", "--cert")
     try expect(64, [site(), "--port", "8443"] + flags, naming: "--port", "--tls-port", "8443")
     try expect(64, ["doctor", "--frobnicate"], naming: "--frobnicate", "sluice doctor --help")
+  }
+
+  @Test(arguments: [
+    ("port", "65536", "0 to 65535"), ("tls-port", "https", "0 to 65535"), ("workers", "0", "auto"),
+    ("workers", "257", "1 to 256"), ("io-threads", "0", "1 to 64"), ("io-threads", "65", "1 to 64"),
+    ("cache-memory", "64T", "K, M or G"), ("cache-memory", "9999999999G", "K, M or G"),
+    ("min-send-rate", "4G", "below 4G"),
+  ])
+  func whatAValueMayBeIsSaid(option: String, value: String, expected: String) throws {
+    try expect(64, [site(), "--\(option)", value], naming: "--\(option)", value, expected)
+    let variable = "SLUICE_" + option.uppercased().replacing("-", with: "_")
+    let result = try SluiceProcess.run([site()], environment: [variable: value])
+    #expect(result.exitStatus == 64)
+    #expect(
+      result.errorOutput.contains(variable) && result.errorOutput.contains(expected), "\(result.errorOutput)")
   }
 
   @Test func tooFewDescriptors() throws {

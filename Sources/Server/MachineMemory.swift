@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// How much memory this process may have: the least of what the machine has, of what the process's control groups allow
@@ -10,6 +11,13 @@ enum MachineMemory {
       text(of: path).flatMap(limit(in:))
     }
     return ([physical, addressSpace] + groups).min() ?? physical
+  }
+
+  /// Where the address space has a limit, threads share one arena of malloc(3): glibc reserves 64 MiB for each other one,
+  /// and what the first threads take of a small limit would be missing for the stacks of the last. To be called before they
+  /// begin.
+  static func shareArena() {
+    if addressSpace < 1 << 40 { _ = mallopt(M_ARENA_MAX, 1) }
   }
 
   /// What the machine has.

@@ -59,6 +59,16 @@ import Testing
     #expect((metrics["refused_without_memory"] ?? 0) > 0, "\(metrics)")
   }
 
+  /// A little more than what the threads' stacks and one arena of malloc take: no thread may be missing something because
+  /// others were quick to reserve it.
+  @Test func littleAddressSpaceIsEnoughEachTime() throws {
+    for _ in 0..<20 {
+      let sluice = try SluiceProcess(
+        TemporarySite.common().path, prefix: ["sh", "-c", "ulimit -v 90000 && exec \"$0\" \"$@\""])
+      try expectServed(sluice)
+    }
+  }
+
   /// The kernel gives the process nothing more, though its budget is not used up.
   @Test(.enabled(if: TestMachine.has("prlimit"), "prlimit is missing: apt-get install util-linux"))
   func theKernelGivesNoMore() throws {

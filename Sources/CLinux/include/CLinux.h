@@ -5,6 +5,7 @@
 #pragma once
 
 #include <linux/tls.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdint.h>

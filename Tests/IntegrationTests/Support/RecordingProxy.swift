@@ -122,7 +122,8 @@ private final class Listener {
     defer { close(client) }
     let upstream = try RawConnection(port: server)
     var sent: [UInt8] = []
-    var (held, isHeld): ([UInt8], Bool) = ([], false)
+    // What the client has sent too early, and for how many records there is a wait; nil once the rest may go, too.
+    var (held, awaited, isHeld): ([UInt8], Int?, Bool) = ([], recordsFirst, false)
     while true {
       var polled = [
         pollfd(fd: client, events: Int16(POLLIN), revents: 0),
@@ -137,15 +138,16 @@ private final class Listener {
         sent += bytes
         if isHeld {
           _ = unsafe send(upstream.descriptor, held, held.count, Int32(MSG_NOSIGNAL))
-          (held, isHeld) = ([], false)
+          (held, awaited, isHeld) = ([], nil, false)
         }
         _ = unsafe send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
       } else {
         var bytes = receive(client)
         if bytes.isEmpty { upstream.endSending() }
-        if let recordsFirst, !sent.isEmpty, sent.count < 4096 {
+        // Not the ClientHello, to which the server has to answer first.
+        if let awaited, !sent.isEmpty {
           held += bytes
-          guard !isHeld, let count = Self.length(of: recordsFirst, in: held) else { continue }
+          guard !isHeld, let count = Self.length(of: awaited, in: held) else { continue }
           bytes = Array(held[..<count])
           held.removeFirst(count)
           isHeld = true

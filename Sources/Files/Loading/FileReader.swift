@@ -31,7 +31,7 @@ struct FoundFile {
 /// Opens files beneath a folder, and reads the small ones: one for each thread that does it.
 @safe
 struct FileReader: ~Copyable {
-  /// A file that is cut while it is read gets so many looks.
+  /// A file that is cut while it is read, or that does not come in one piece, gets so many looks.
   private static var attempts: Int { 8 }
 
   /// For the content of small files.
@@ -63,7 +63,7 @@ struct FileReader: ~Copyable {
         if let look = Self.failure(errno, patience) { return look }
         continue
       }
-      let look = lookAt(descriptor, folder, patience, acceptsCut: attempt == Self.attempts)
+      let look = lookAt(descriptor, folder, patience, isLast: attempt == Self.attempts)
       if let look { return look }
       // It was cut meanwhile: see what it is now.
     }
@@ -79,9 +79,9 @@ struct FileReader: ~Copyable {
     }
   }
 
-  /// Takes over the descriptor. Nil if the file was cut while it was read.
+  /// Takes over the descriptor. Nil if the file was cut while it was read, unless this is the last look.
   private func lookAt(
-    _ descriptor: Int32, _ folder: RootFolder, _ patience: Patience, acceptsCut: Bool
+    _ descriptor: Int32, _ folder: RootFolder, _ patience: Patience, isLast: Bool
   ) -> Look? {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
@@ -97,9 +97,9 @@ struct FileReader: ~Copyable {
           isResident: folder.kind == .memory))
     case S_IFREG:
       defer { close(descriptor) }
-      switch read(descriptor, found, folder, patience) {
+      switch read(descriptor, found, folder, patience, inOneCall: !isLast) {
       case .bytes(let count):
-        guard count == Int(found.size) || acceptsCut else { return nil }
+        guard count == Int(found.size) || isLast else { return nil }
         let content = unsafe UnsafeRawBufferPointer(rebasing: memory[..<count])
         return .file(
           unsafe FoundFile(descriptor: -1, status: found, content: content, isResident: true))
@@ -119,8 +119,11 @@ struct FileReader: ~Copyable {
   }
 
   /// Reads a small file from its beginning; fewer bytes than its status says if it was cut.
+  ///
+  /// `inOneCall`: what the first call does not bring is left out. It is the end of a file that was cut, and what is behind
+  /// it a moment later belongs to another state. Only where a file system never gives all at once, more calls are needed.
   private func read(
-    _ descriptor: Int32, _ status: FileStatus, _ folder: RootFolder, _ patience: Patience
+    _ descriptor: Int32, _ status: FileStatus, _ folder: RootFolder, _ patience: Patience, inOneCall: Bool
   ) -> Reading {
     var mayWait = patience != .cachedOnly || folder.kind == .memory
     var done = 0
@@ -132,6 +135,9 @@ struct FileReader: ~Copyable {
         : CLinux_preadCached(descriptor, room.baseAddress, room.count, off_t(done))
       if count > 0 {
         done += count
+        guard inOneCall, done < Int(status.size) else { continue }
+        // What is missing may just not be in the page cache.
+        return mayWait ? .bytes(done) : .wouldBlock
       } else if count == 0 {
         break
       } else if !mayWait {

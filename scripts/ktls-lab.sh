@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Runs a command on a kernel that has kernel TLS: this one if it does, else Debian's kernel under QEMU ("the lab").
 #
-# Usage: scripts/ktls-lab.sh COMMAND [ARG…]
+# Usage: scripts/ktls-lab.sh [--lane LANE --with PROGRAM…] COMMAND [ARG…]
+#
+#   --lane LANE      the small lab: kernel and OpenSSL of a lane (bookworm, trixie, newest; see lib/lanes.sh) in a system
+#                    that holds nothing but what is named, and boots in seconds
+#   --with PROGRAM   what the command needs there besides itself, its libraries and busybox: a name in PATH, or a path
 #
 # The command runs with the caller's working folder, arguments and environment; its output and its exit status come
 # back. In the lab it is root, stdin is empty, and it sees this machine's own files, copy on write: what it changes is
@@ -19,6 +23,10 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
+# shellcheck source=lib/lanes.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/lanes.sh"
+# shellcheck source=lib/small-lab.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/small-lab.sh"
 
 virtme_version=1.42
 vm='' run='' followers=()
@@ -97,7 +105,7 @@ GUEST
 
 # The caller's environment, working folder and command. Apart, since it must not change the preparation.
 guest_command() {
-    printf '%s\ncd %q && exec %s\n' "$(export -p)" "$PWD" "${*@Q}"
+    printf '%s\ncd %q && exec %s\n' "$(export -p | sed 's/^declare -x /export /')" "$PWD" "${*@Q}"
 }
 
 # The folders at the top of the file system that virtme-ng does not make copy on write by itself.
@@ -112,26 +120,48 @@ stop_lab() {
     [[ ! $run ]] || rm -rf "$run"
 }
 
+# What the whole system's lab is called by: virtme-ng, with this machine's own files.
+virtme_command() {
+    local folder
+    guest_script >"$run/script"
+    # 9p at once: virtme-ng would wait five seconds for QEMU's old virtiofsd, then use 9p all the same.
+    vm_command=("$lab/venv/bin/vng" --run "$vmlinuz" --user root --force-9p --memory "${SLUICE_LAB_MEMORY:-3G}")
+    vm_command+=(--rwdir "$run" --cwd "$run" --verbose --append loglevel=4)
+    for folder in $(extra_top_folders); do vm_command+=(--overlay-rwdir "/$folder"); done
+    [[ ! $out ]] || vm_command+=(--rwdir "$out")
+    if [[ ${SLUICE_LAB_ICOUNT:-} == 1 ]]; then
+        vm_command+=(--disable-kvm --cpus 1 '--qemu-opts=-icount shift=0,sleep=off')
+    else
+        vm_command+=(--cpus "${SLUICE_LAB_CPUS:-2}")
+        kvm_works || vm_command+=(--disable-kvm)
+    fi
+    vm_command+=(-- bash script)
+}
+
+# The same for the small lab: QEMU, with all files in memory.
+small_command() {
+    build_initramfs "$lane" "$run/initramfs" "$run/command" "${programs[@]}"
+    vm_command=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -m "${SLUICE_LAB_MEMORY:-3G}"
+        -kernel "$vmlinuz" -initrd "$run/initramfs" -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off'
+        -serial file:/dev/stdout -serial "file:$run/stdout" -serial "file:$run/stderr" -serial "file:$run/status")
+    if [[ ${SLUICE_LAB_ICOUNT:-} == 1 ]]; then
+        vm_command+=(-accel tcg -cpu max -smp 1 -icount 'shift=0,sleep=off')
+    elif kvm_works; then
+        vm_command+=(-accel kvm -cpu host -smp "${SLUICE_LAB_CPUS:-2}")
+    else
+        vm_command+=(-accel 'tcg,thread=multi' -cpu max -smp "${SLUICE_LAB_CPUS:-2}")
+    fi
+}
+
 run_in_lab() {
-    local status=0 folder started=$SECONDS limit=${SLUICE_LAB_TIMEOUT:-1200}
+    local status=0 started=$SECONDS limit=${SLUICE_LAB_TIMEOUT:-1200}
     # This run's own folder (mode 0700, for the environment is in it): the command goes in, output and status come out.
     run=$(mktemp -d "$lab/run.XXXXXX")
-    guest_script >"$run/script"
     guest_command "$@" >"$run/command"
     touch "$run/stdout" "$run/stderr" "$run/status"
-
-    # 9p at once: virtme-ng would wait five seconds for QEMU's old virtiofsd, then use 9p all the same.
-    local -a vng=("$lab/venv/bin/vng" --run "$vmlinuz" --user root --force-9p --memory "${SLUICE_LAB_MEMORY:-3G}")
-    vng+=(--rwdir "$run" --cwd "$run" --verbose --append loglevel=4)
-    for folder in $(extra_top_folders); do vng+=(--overlay-rwdir "/$folder"); done
-    [[ ! $out ]] || vng+=(--rwdir "$out")
-    if [[ ${SLUICE_LAB_ICOUNT:-} == 1 ]]; then
-        vng+=(--disable-kvm --cpus 1 '--qemu-opts=-icount shift=0,sleep=off')
-    else
-        vng+=(--cpus "${SLUICE_LAB_CPUS:-2}")
-        kvm_works || vng+=(--disable-kvm)
-    fi
-    PATH=$lab/venv/bin:$PATH timeout -k 10 "$limit" "${vng[@]}" -- bash script >"$run/log" 2>&1 </dev/null &
+    local -a vm_command
+    if [[ $lane ]]; then small_command; else virtme_command; fi
+    PATH=$lab/venv/bin:$PATH timeout -k 10 "$limit" "${vm_command[@]}" >"$run/log" 2>&1 </dev/null &
     vm=$!
     tail -n +1 -s 0.2 --pid=$vm -f "$run/stdout" &
     followers=($!)
@@ -150,8 +180,18 @@ run_in_lab() {
     die "the lab ended before the command did (the end of its console is above)"
 }
 
+lane='' programs=()
+while [[ ${1:-} == --* ]]; do
+    (($# > 1)) || die "$1 needs a value"
+    case $1 in
+    --lane) lane=$2 && lane_suites "$lane" >/dev/null ;;
+    --with) programs+=("$2") ;;
+    *) die "unknown option $1: use --lane or --with" ;;
+    esac
+    shift 2
+done
 (($# > 0)) || die "nothing to run: use scripts/ktls-lab.sh COMMAND [ARG…]"
-if [[ ${SLUICE_LAB_FORCE:-} != 1 ]] && this_kernel_has_ktls; then
+if [[ ! $lane && ${SLUICE_LAB_FORCE:-} != 1 ]] && this_kernel_has_ktls; then
     exec "$@"
 fi
 
@@ -172,9 +212,16 @@ trap 'exit 143' TERM
 # One caller at a time prepares the cache.
 exec {lock}>"$lab/lock"
 flock "$lock"
-need_packages qemu-system-x86 kmod busybox-static file iproute2 python3-venv
-prepare_kernel
-prepare_virtme
+if [[ $lane ]]; then
+    need_packages qemu-system-x86 kmod busybox-static xz-utils zstd
+    prepare_lane "$lane"
+    vmlinuz=$lab/lanes/$lane/kernel/vmlinuz
+    programs=("$1" "${programs[@]}")
+else
+    need_packages qemu-system-x86 kmod busybox-static file iproute2 python3-venv
+    prepare_kernel
+    prepare_virtme
+fi
 exec {lock}>&-
 
 run_in_lab "$@"

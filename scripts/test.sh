@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all tests: installs what is missing, checks the format, builds with warnings as errors, runs the unit and
-# integration tests, runs the kernel TLS tests on a kernel that has it, and runs the suite under ASan and TSan.
+# integration tests, runs the kernel TLS tests on kernels that have it, and runs the suite under ASan and TSan.
 #
 # Usage: scripts/test.sh [--quick | --faults]
 #   --quick   without the lab and the sanitizers
@@ -44,7 +44,7 @@ run_suite() {
 }
 
 require_swift
-need_packages libssl-dev openssl pkg-config curl wrk strace procps valgrind binutils
+need_packages libssl-dev openssl pkg-config curl wrk strace procps valgrind binutils iproute2
 
 step "format"
 swift format lint --strict --recursive Package.swift Sources Tests
@@ -65,11 +65,27 @@ SLUICE_RELEASE_BINARY=$repo/.build/release/sluice run_suite .build
 
 [[ ! $quick ]] || exit 0
 
-step "kernel TLS tests"
 # The release build: under an emulated CPU the debug build is too slow. One test after the other, so that they don't
 # starve one another there. The test program is run by itself, because `swift test` would look at the package again.
-SLUICE_BINARY=$repo/.build/release/sluice SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-2700} "$repo/scripts/ktls-lab.sh" \
-    .build/debug/sluicePackageTests.xctest --testing-library swift-testing --no-parallel --filter KernelTLS
+run_in_lab() {
+    SLUICE_BINARY=$repo/.build/release/sluice SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-2700} \
+        "$repo/scripts/ktls-lab.sh" "$@"
+}
+kernel_tests=(.build/debug/sluicePackageTests.xctest --testing-library swift-testing --no-parallel)
+# Suites of the transport itself, on each of the systems that users have; the others on one.
+in_each_lane='KernelTLS(Proof|Record|Fault|Transfer)Tests'
+
+step "kernel TLS tests on a whole system"
+run_in_lab "${kernel_tests[@]}" --filter KernelTLS --skip "$in_each_lane"
+
+lab_programs=()
+for program in curl openssl strace wrk ip unshare nsenter setpriv prlimit env grep .build/release/sluice; do
+    lab_programs+=(--with "$program")
+done
+for lane in bookworm trixie newest; do
+    step "kernel TLS tests in the lane $lane"
+    run_in_lab --lane "$lane" "${lab_programs[@]}" "${kernel_tests[@]}" --filter "$in_each_lane"
+done
 
 # What XCTest and the Swift runtime keep until the process ends looks like leaks to ASan's leak detector. Some tests ask for
 # more memory than there is. A process that ends because a worker can not work does not wait for its threads.

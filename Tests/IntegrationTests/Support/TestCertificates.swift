@@ -36,8 +36,27 @@ struct TestCertificates: Sendable {
     try Shell.require([
       "openssl", "req", "-new", "-key", ecdsa.key, "-subj", "/CN=localhost", "-out", request,
     ])
+    // Only `openssl ca` takes dates in all versions.
+    let authority = "\(path)/ca.conf"
+    let configuration = """
+      [ca]
+      default_ca = d
+      [d]
+      database = \(path)/index
+      serial = \(path)/serial
+      new_certs_dir = \(path)
+      default_md = sha256
+      policy = p
+      [p]
+      commonName = supplied
+
+      """
+    try writeFile(authority, Array(configuration.utf8))
+    try writeFile("\(path)/index", [])
+    try writeFile("\(path)/serial", Array("01\n".utf8))
     try Shell.require([
-      "openssl", "x509", "-req", "-in", request, "-signkey", ecdsa.key, "-days", "-1", "-out",
+      "openssl", "ca", "-batch", "-notext", "-selfsign", "-config", authority, "-in", request, "-keyfile",
+      ecdsa.key, "-startdate", "20200101000000Z", "-enddate", "20200102000000Z", "-out",
       expired.certificate,
     ])
     try Shell.require([

@@ -59,6 +59,8 @@ public struct Limits: Sendable {
 
   /// Time for a TLS handshake, from accept on, in milliseconds.
   public var handshakeMilliseconds: UInt64 = 10_000
+  /// The same once the server stops: to the client it may be over, and it has a right to be told that nothing follows.
+  public var lastHandshakeMilliseconds: UInt64 = 1_000
   /// Time for a request's head and content, from its first byte on (the first request: from the start of the
   /// connection on).
   public var headMilliseconds: UInt64 = 10_000

@@ -14,6 +14,27 @@ import Testing
     #expect(throws: RawConnection.Refused.refused) { _ = try sluice.connect() }
   }
 
+  /// To the client it is over before the server knows: it must not take the end for a cut.
+  @Test func handshakeIsFinished() throws {
+    let sluice = try SluiceProcess(site(), .both(TestCertificates.ecdsa), flags: ["--ktls", "off"])
+    let status = try RecordingProxy.inTheHandshake(sluice.securePort) {
+      sluice.signal(SIGTERM)
+      try waitUntil("sluice is stopping") { sluice.process.errorOutput.contains("stopping") }
+    }
+    #expect(status == 0)
+    #expect(try sluice.process.wait() == 0)
+  }
+
+  /// But not for long.
+  @Test func handshakeThatDoesNotGoOnHoldsNothing() throws {
+    let sluice = try SluiceProcess(site(), .both(TestCertificates.ecdsa), flags: ["--ktls", "off"])
+    let connection = try RawConnection(port: sluice.securePort)
+    try connection.send([22, 3, 1])
+    sluice.signal(SIGTERM)
+    #expect(try sluice.process.wait() == 0)
+    #expect(try connection.rest().bytes.isEmpty)
+  }
+
   @Test(arguments: Transfer.Transport.everywhere) func downloadIsFinished(transport: Transfer.Transport)
     throws
   {

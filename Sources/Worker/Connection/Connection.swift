@@ -156,7 +156,9 @@ struct Connection: ~Copyable {
   mutating func stop(context: inout WorkerContext) -> TurnOutcome {
     context.beginTurn()
     switch phase {
-    case .handshaking: return .close
+    case .handshaking:
+      deadline = min(deadline, context.deadline(in: context.limits.lastHandshakeMilliseconds))
+      return .wait
     case .receiving, .discarding:
       unread = OwnedBytes()
       phase = .closing
@@ -259,7 +261,9 @@ struct Connection: ~Copyable {
     deadline = context.deadline(in: context.limits.headMilliseconds)
     // A request may have come together with the client's last flight.
     noteReceiving()
-    if !mayReceive { transport.issueTicket() }
+    if !mayReceive {
+      if context.isDraining { phase = .closing } else { transport.issueTicket() }
+    }
     return .onward
   }
 

@@ -52,6 +52,15 @@ struct RecordingProxy {
     return client.outputBytes
   }
 
+  /// Has s_client connect, and calls `action` when the server has done its part of the handshake and the client has not.
+  /// The client's exit status is 0 if it was told that nothing follows.
+  static func inTheHandshake(_ port: UInt16, _ action: () throws -> Void) throws -> Int32 {
+    let listener = try Listener()
+    let client = try SecureClient.quiet(listener.port, ["-tls1_3"])
+    try listener.pass(to: port, atFirstAnswer: action)
+    return try client.wait()
+  }
+
   private static func parse(_ bytes: [UInt8]) throws -> [Record] {
     var records: [Record] = []
     var index = 0
@@ -115,8 +124,11 @@ private final class Listener {
   ///
   /// With `recordsFirst`, so many of the client's records of type application_data leave at once and the others when the
   /// server has answered; in TLS 1.3, Finished is the first.
+  /// `atFirstAnswer` is called before anything that the server sends is passed on.
   @discardableResult
-  func pass(to server: UInt16, recordsFirst: Int? = nil) throws -> [UInt8] {
+  func pass(
+    to server: UInt16, recordsFirst: Int? = nil, atFirstAnswer: () throws -> Void = {}
+  ) throws -> [UInt8] {
     try waitForInput(descriptor, patience: Patience.seconds)
     let client = CLinux_accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
     defer { close(client) }
@@ -135,6 +147,7 @@ private final class Listener {
       if polled[1].revents != 0 {
         let bytes = receive(upstream.descriptor)
         if bytes.isEmpty { return sent }
+        if sent.isEmpty { try atFirstAnswer() }
         sent += bytes
         if isHeld {
           _ = unsafe send(upstream.descriptor, held, held.count, Int32(MSG_NOSIGNAL))

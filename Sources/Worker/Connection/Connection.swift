@@ -285,8 +285,8 @@ struct Connection: ~Copyable {
         }
       }
       guard mayReceive else { return .stop(.wait) }
-      if context.turnIsUsedUp { return .stop(.again) }
       switch receive(&context) {
+      // Whether the turn is used up is seen above: there is something to parse now.
       case .bytes: break
       case .wouldBlock: return .stop(.wait)
       case .interrupted: return .stop(.again)

@@ -62,7 +62,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/shm /tmp /run /var/tmp
-mount -t tmpfs -o mode=1777 tmpfs /tmp
+# All of this is in memory already, and what the command needs may lie anywhere.
+chmod 1777 /tmp /var/tmp
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 ln -s /proc/self/fd /dev/fd
 ln -s /proc/self/fd/1 /dev/stdout

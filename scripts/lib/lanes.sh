@@ -4,8 +4,8 @@
 #
 #   lane       kernel                      OpenSSL         why
 #   bookworm   6.1 of bookworm             3.0             Debian 12
-#   trixie     6.12 of trixie              3.5             Debian 13; the kernel takes no second key
-#   newest     7.x of trixie-backports     3.6 of forky    what is to come; the kernel takes new keys
+#   trixie     6.12 of trixie              3.5             Debian 13
+#   newest     7.x of trixie-backports     3.6 of forky    what is to come
 #
 #   prepare_lane LANE    makes $lab/lanes/LANE: kernel/vmlinuz, kernel/lib/modules/V, and system/, which has the loader,
 #                        libc, libssl, libcrypto and the openssl command. Remove the folder to get newer ones.

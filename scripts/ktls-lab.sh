@@ -19,7 +19,7 @@
 #   SLUICE_LAB_TIMEOUT  seconds, boot included (default 1200); then the lab is killed and the status is 124
 #   SLUICE_LAB_ICOUNT   1: one CPU, and a clock that advances 1 ns an instruction, so that time counts instructions
 #   SLUICE_LAB_FORCE    1: use the lab even where this kernel has kernel TLS
-#   SLUICE_CACHE        see lib/packages.sh; about 450 MB. Remove its folder "lab" to get the newest kernel
+#   SLUICE_CACHE        see lib/packages.sh; about 450 MB. Remove its folder "lab" to get the newest kernels
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
@@ -34,31 +34,6 @@ vm='' run='' followers=()
 this_kernel_has_ktls() {
     ((EUID != 0)) || modprobe tls 2>/dev/null || true
     grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp 2>/dev/null
-}
-
-# Not the "cloud" flavour, which lacks the 9p file system: the one that linux-image-amd64 depends on.
-download_kernel() {
-    local image
-    image=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-    [[ $image ]] && printf '%s: downloading %s\n' "${0##*/}" "$image" >&2 && apt-get -q download "$image" 2>&1
-}
-
-prepare_kernel() {
-    local new=$lab/kernel.new
-    if [[ ! -d $lab/kernel ]]; then
-        rm -rf "$new"
-        mkdir "$new"
-        if ! (cd "$new" && download_kernel >log); then
-            refresh_package_lists
-            (cd "$new" && download_kernel >log) ||
-                die "cannot get linux-image-amd64 (is this Debian?): $(tail -n 1 "$new/log")"
-        fi
-        dpkg -x "$new"/*.deb "$new"
-        rm "$new"/*.deb
-        PATH=$PATH:/sbin:/usr/sbin depmod -b "$new" "$(ls "$new/lib/modules")"
-        mv "$new" "$lab/kernel"
-    fi
-    vmlinuz=$(compgen -G "$lab/kernel/boot/vmlinuz-*")
 }
 
 prepare_virtme() {
@@ -212,14 +187,13 @@ trap 'exit 143' TERM
 # One caller at a time prepares the cache.
 exec {lock}>"$lab/lock"
 flock "$lock"
+prepare_lane "${lane:-bookworm}"
+vmlinuz=$(realpath "$lab/lanes/${lane:-bookworm}/kernel/vmlinuz")
 if [[ $lane ]]; then
-    need_packages qemu-system-x86 kmod busybox-static xz-utils zstd
-    prepare_lane "$lane"
-    vmlinuz=$lab/lanes/$lane/kernel/vmlinuz
+    need_packages qemu-system-x86 busybox-static xz-utils zstd
     programs=("$1" "${programs[@]}")
 else
-    need_packages qemu-system-x86 kmod busybox-static file iproute2 python3-venv
-    prepare_kernel
+    need_packages qemu-system-x86 busybox-static file iproute2 python3-venv
     prepare_virtme
 fi
 exec {lock}>&-

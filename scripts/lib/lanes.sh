@@ -72,6 +72,7 @@ prepare_lane() {
     local lane=$1 suites kernel_suite system_suite new=$lab/lanes/$1.new libssl=libssl3t64
     suites=$(lane_suites "$lane")
     read -r kernel_suite system_suite <<<"$suites"
+    need_packages kmod
     [[ ! -d $lab/lanes/$lane ]] || return 0
     printf '%s: getting the lane %s\n' "${0##*/}" "$lane" >&2
     rm -rf "$new"

@@ -235,6 +235,40 @@ private struct DateScanner: ~Escapable {
   }
 }
 
+/// A moment together with what `HTTPDate.append(to:)` writes for it: for the date of now, which a server writes again and
+/// again, and which changes once in a second.
+public struct WrittenDate: Sendable {
+  /// The moment.
+  public private(set) var date = HTTPDate(secondsSinceEpoch: .min)
+  private var text = InlineArray<29, UInt8>(repeating: 0)
+
+  /// Writes the date.
+  public init(_ date: HTTPDate) {
+    set(date)
+  }
+
+  /// Writes another date, unless it is the same.
+  @inline(__always)
+  public mutating func set(_ date: HTTPDate) {
+    if date != self.date { write(date) }
+  }
+
+  private mutating func write(_ date: HTTPDate) {
+    self.date = date
+    var span = text.mutableSpan
+    unsafe span.withUnsafeMutableBufferPointer { buffer in
+      var out = unsafe OutputSpan(buffer: buffer, initializedCount: 0)
+      date.append(to: &out)
+      _ = unsafe out.finalize(for: buffer)
+    }
+  }
+
+  /// Appends `HTTPDate.length` bytes.
+  public func append(to out: inout OutputSpan<UInt8>) {
+    out.append(copying: text.span)
+  }
+}
+
 extension OutputSpan<UInt8> {
   fileprivate mutating func append(_ table: StaticString, _ start: Int, count: Int) {
     for index in start..<start + count { append(table.octet(index)) }

@@ -28,6 +28,11 @@ public enum RequestPath {
   public static func decode(_ raw: Span<UInt8>, into out: inout OutputSpan<UInt8>) -> Outcome {
     precondition(out.isEmpty)
     guard raw.count > 0, raw[0] == slash else { return .malformed }
+    if isPlain(raw) {
+      guard raw.count - 1 <= out.freeCapacity else { return .tooLong }
+      out.append(copying: raw.extracting(1...))
+      return .path
+    }
     var index = 1
     var segment = 0
     while index < raw.count {
@@ -47,6 +52,17 @@ public enum RequestPath {
     }
     guard endSegment(from: segment, of: &out) else { return .malformed }
     return isHidden(out.span) ? .hidden : .path
+  }
+
+  /// Whether a path is a name as it is, as nearly all are: without escapes, empty segments, and segments that begin with a dot.
+  private static func isPlain(_ raw: Span<UInt8>) -> Bool {
+    var isStart = false
+    for index in raw.indices {
+      let byte = raw[index]
+      if byte == UInt8(ascii: "%") || byte == 0 || isStart && (byte == slash || byte == dot) { return false }
+      isStart = byte == slash
+    }
+    return true
   }
 
   /// Writes a decoded path for a Location field: what may stand in a path as it is, and `%XX` for all else.

@@ -41,7 +41,7 @@ public struct ResponseHead: Sendable {
   }
 
   /// Appends the head, with its empty line. `location` is the Location field's value, already encoded.
-  public func append(to out: inout OutputSpan<UInt8>, date: HTTPDate, location: Span<UInt8>? = nil) {
+  public func append(to out: inout OutputSpan<UInt8>, date: WrittenDate, location: Span<UInt8>? = nil) {
     out.append("HTTP/1.1 ")
     out.append(status.line)
     out.append("\r\nDate: ")
@@ -67,7 +67,7 @@ public struct ResponseHead: Sendable {
     if status == .methodNotAllowed || status == .noContent { out.appendField("Allow: ", Method.allowed) }
     if let location {
       out.append("Location: ")
-      for index in location.indices { out.append(location[index]) }
+      out.append(copying: location)
       out.append("\r\n")
     }
     switch connection {
@@ -98,7 +98,21 @@ public struct ResponseHead: Sendable {
 extension OutputSpan<UInt8> {
   /// Appends a text.
   public mutating func append(_ text: StaticString) {
-    for index in 0..<text.utf8CodeUnitCount { append(text.byte(at: index)) }
+    unsafe append(copying: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  /// Appends a copy of other bytes.
+  public mutating func append(copying bytes: Span<UInt8>) {
+    unsafe bytes.bytes.withUnsafeBytes { unsafe append(copying: $0) }
+  }
+
+  private mutating func append(copying bytes: UnsafeRawBufferPointer) {
+    precondition(bytes.count <= freeCapacity)
+    unsafe withUnsafeMutableBufferPointer { buffer, count in
+      let room = unsafe UnsafeMutableRawBufferPointer(buffer)[count...]
+      unsafe UnsafeMutableRawBufferPointer(rebasing: room).copyMemory(from: bytes)
+      count += bytes.count
+    }
   }
 
   mutating func appendField(_ name: StaticString, _ value: StaticString) {

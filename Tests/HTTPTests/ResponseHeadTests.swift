@@ -11,9 +11,9 @@ import Testing
     let location = location?.octets
     return text(capacity: ResponseHead.maximumCount + (location?.count ?? 0)) { out in
       if let location {
-        head.append(to: &out, date: date, location: location.span)
+        head.append(to: &out, date: WrittenDate(date), location: location.span)
       } else {
-        head.append(to: &out, date: date)
+        head.append(to: &out, date: WrittenDate(date))
       }
     }
   }

@@ -11,7 +11,7 @@ extension Responder {
   }
 
   private mutating func makeHead(of file: FileReference, now: WorkerClock) {
-    let date = HTTPDate(secondsSinceEpoch: now.wallSeconds)
+    let date = date(of: now)
     if unsafe file.file.head.isEmpty {
       let made = responseHead(of: file.file, .ok)
       let head = unsafe compose { made.append(to: &$0, date: date) }

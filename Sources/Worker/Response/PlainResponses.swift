@@ -27,7 +27,7 @@ extension Responder {
       out.append("/")
       _ = unsafe RequestPath.encode(decodedPath.span, to: &out)
       out.append("/")
-      for index in query.indices { out.append(query[index]) }
+      out.append(copying: query)
     }
     var head = ResponseHead(.movedPermanently)
     head.contentType = "text/plain; charset=utf-8"
@@ -41,7 +41,7 @@ extension Responder {
     head.connection = .closes
     head.contentType = "text/plain; charset=utf-8"
     head.contentLength = Int64(status.line.utf8CodeUnitCount)
-    let date = HTTPDate(secondsSinceEpoch: now.wallSeconds)
+    let date = date(of: now)
     let bytes = unsafe compose { out in
       head.append(to: &out, date: date)
       if !toHead { out.append(status.line) }
@@ -60,7 +60,7 @@ extension Responder {
     } else if request.isHTTP10 {
       head.connection = .keepsAlive
     }
-    let date = HTTPDate(secondsSinceEpoch: now.wallSeconds)
+    let date = date(of: now)
     let bytes = unsafe compose { out in
       head.append(to: &out, date: date, location: location)
       if request.method != .head { out.append(text) }

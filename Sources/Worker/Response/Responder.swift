@@ -10,6 +10,8 @@ struct Responder: ~Copyable {
   /// Connections last after their response; not when the server stops.
   var keepsConnections = true
 
+  /// What `Date` says now.
+  private var writtenDate = WrittenDate(HTTPDate(secondsSinceEpoch: 0))
   /// Heads that are made for one response, with the content of a short one.
   private let head: UnsafeMutableRawBufferPointer
   /// A Location on its way into a head.
@@ -39,6 +41,12 @@ struct Responder: ~Copyable {
     unsafe path.deallocate()
     unsafe location.deallocate()
     unsafe head.deallocate()
+  }
+
+  /// What `Date` says at a time.
+  mutating func date(of now: WorkerClock) -> WrittenDate {
+    writtenDate.set(HTTPDate(secondsSinceEpoch: now.wallSeconds))
+    return writtenDate
   }
 
   /// Writes into the memory for heads; returns what was written.

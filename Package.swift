@@ -73,6 +73,6 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(name: "slow-disk", path: "Tests/SlowDisk"),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux"], swiftSettings: strict),
+      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux", "COpenSSL"], swiftSettings: strict),
   ]
 )

@@ -80,6 +80,8 @@ GUEST
 
 # The caller's environment, working folder and command. Apart, since it must not change the preparation.
 guest_command() {
+    SLUICE_LAB_CAPABILITIES=$(lane_capabilities "$lane")
+    export SLUICE_LAB_CAPABILITIES
     printf '%s\ncd %q && exec %s\n' "$(export -p | sed 's/^declare -x /export /')" "$PWD" "${*@Q}"
 }
 

@@ -73,7 +73,7 @@ run_in_lab() {
 }
 kernel_tests=(.build/debug/sluicePackageTests.xctest --testing-library swift-testing --no-parallel)
 # Suites of the transport itself, on each of the systems that users have; the others on one.
-in_each_lane='KernelTLS(Proof|Record|Fault|Transfer)Tests'
+in_each_lane='KernelTLS(Proof|Record|Message|Limit|Fault|Transfer)Tests'
 
 step "kernel TLS tests on a whole system"
 run_in_lab "${kernel_tests[@]}" --filter KernelTLS --skip "$in_each_lane"

@@ -89,6 +89,9 @@ public struct RequestHead: Sendable {
   public var isHTTP10: Bool { traits.contains(.http10) }
   /// The client wants to use the connection again: RFC 9112 §9.3.
   public var keepsAlive: Bool { !traits.contains(.closes) }
+
+  /// As if the client had asked for that: RFC 9112 §9.6.
+  public mutating func closeConnection() { traits.insert(.closes) }
   /// `Expect: 100-continue`: RFC 9110 §10.1.1.
   public var expectsContinue: Bool { traits.contains(.expectsContinue) }
   /// An `Expect` that we can't meet: 417.

@@ -12,8 +12,10 @@ struct SecureSetup {
       secure.kernelTLS == .off
       ? .unavailable(reason: "turned off by --ktls off") : KernelTLS.probe()
     requiresKernelTLS = secure.kernelTLS == .require
+    let newKeys = availability == .available ? KernelTLS.probeNewKeys() : availability
     switch availability {
-    case .available: description = "tls=1.2,1.3 ktls=on"
+    case .available:
+      description = "tls=1.2,1.3 ktls=on rekey=\(newKeys == .available ? "yes" : "no")"
     case .unavailable(let reason):
       if requiresKernelTLS { throw StartError("--ktls require: \(reason)") }
       description = "tls=1.2,1.3 ktls=off reason=\"\(reason)\""
@@ -21,7 +23,7 @@ struct SecureSetup {
     do {
       context = try ServerContext(
         certificateFile: secure.certificateFile, keyFile: secure.keyFile,
-        usesKernelTLS: availability == .available)
+        usesKernelTLS: availability == .available, kernelTakesNewKeys: newKeys == .available)
     } catch {
       throw StartError(error.description)
     }

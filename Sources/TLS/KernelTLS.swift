@@ -57,9 +57,7 @@ public enum KernelTLS {
     guard let pair = LoopbackPair() else {
       return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
     }
-    guard unsafe setsockopt(pair.client, Int32(IPPROTO_TCP), CLinux_TCP_ULP, "tls", 3) == 0 else {
-      return .unavailable(reason: ulpReason(errno))
-    }
+    guard pair.attachTLS() else { return .unavailable(reason: ulpReason(errno)) }
     guard setTransmitKey(pair.client, version, cipher) == 0 else {
       return .unavailable(
         reason: "the kernel does not take \(version.name) \(cipher.name) keys: \(errorText())")
@@ -67,7 +65,7 @@ public enum KernelTLS {
     return .available
   }
 
-  private static func ulpReason(_ error: Int32) -> String {
+  static func ulpReason(_ error: Int32) -> String {
     switch error {
     case ENOENT:
       geteuid() == 0
@@ -79,7 +77,7 @@ public enum KernelTLS {
   }
 
   /// Gives the socket a key of zeros: it is never used.
-  private static func setTransmitKey(_ descriptor: Int32, _ version: Version, _ cipher: Cipher) -> Int32 {
+  static func setTransmitKey(_ descriptor: Int32, _ version: Version, _ cipher: Cipher) -> Int32 {
     func set<Info: BitwiseCopyable>(_ info: Info) -> Int32 {
       var info = info
       return unsafe setsockopt(
@@ -103,35 +101,6 @@ public enum KernelTLS {
   }
 }
 
-private func errorText() -> String {
+func errorText() -> String {
   unsafe String(cString: strerror(errno))
-}
-
-/// Two connected TCP sockets: the ULP can only be set on an established connection.
-private struct LoopbackPair: ~Copyable {
-  let listener: Int32
-  let client: Int32
-
-  init?() {
-    let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-    listener = socket(AF_INET, type, 0)
-    client = socket(AF_INET, type, 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    // The kernel completes the connection by itself: nobody needs to accept it.
-    let isConnected = unsafe withUnsafeMutablePointer(to: &address) { address in
-      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        unsafe bind(listener, address, length) == 0 && listen(listener, 1) == 0
-          && getsockname(listener, address, &length) == 0 && connect(client, address, length) == 0
-      }
-    }
-    guard isConnected else { return nil }
-  }
-
-  deinit {
-    close(client)
-    close(listener)
-  }
 }

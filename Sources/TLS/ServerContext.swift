@@ -20,17 +20,42 @@ public final class ServerContext: Sendable {
   nonisolated(unsafe) let context: OpaquePointer
   /// Whether sessions try to hand their transmit keys to the kernel.
   public let usesKernelTLS: Bool
+  /// Whether the kernel takes a second transmit key, and libssl gives it one: `KernelTLS.probeNewKeys`.
+  public let kernelTakesNewKeys: Bool
 
   /// Reads a PEM certificate chain (leaf first) and its private key, and checks both.
-  public init(certificateFile: String, keyFile: String, usesKernelTLS: Bool) throws(ContextError) {
+  public init(
+    certificateFile: String, keyFile: String, usesKernelTLS: Bool, kernelTakesNewKeys: Bool = false
+  ) throws(ContextError) {
+    self.usesKernelTLS = usesKernelTLS
+    self.kernelTakesNewKeys = kernelTakesNewKeys
+    unsafe context = try unsafe Self.makeContext(usesKernelTLS: usesKernelTLS)
+    try unsafe Credentials.load(into: context, certificateFile: certificateFile, keyFile: keyFile)
+  }
+
+  /// For a probe: its only client has the same secret, hence needs no certificate (RFC 8446 §4.2.11).
+  init(preSharedKey: @escaping PreSharedKeyCallback) throws(ContextError) {
+    usesKernelTLS = true
+    kernelTakesNewKeys = true
+    unsafe context = try unsafe Self.makeContext(usesKernelTLS: true)
+    unsafe SSL_CTX_set_psk_server_callback(context, preSharedKey)
+  }
+
+  typealias PreSharedKeyCallback =
+    @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, UnsafeMutablePointer<UInt8>?, UInt32) -> UInt32
+
+  private static func makeContext(usesKernelTLS: Bool) throws(ContextError) -> OpaquePointer {
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }
-    unsafe self.context = unsafe context
-    self.usesKernelTLS = usesKernelTLS
-    unsafe Self.setProtocol(of: context, usesKernelTLS: usesKernelTLS)
-    try unsafe Self.setGroups(of: context)
-    try unsafe Credentials.load(into: context, certificateFile: certificateFile, keyFile: keyFile)
+    unsafe setProtocol(of: context, usesKernelTLS: usesKernelTLS)
+    do {
+      try unsafe setGroups(of: context)
+    } catch {
+      unsafe SSL_CTX_free(context)
+      throw error
+    }
+    return unsafe context
   }
 
   deinit {
@@ -99,8 +124,8 @@ private func selectHTTP1(
   return SSL_TLSEXT_ERR_OK
 }
 
-/// Sees a client's KeyUpdate that asks for one of ours (RFC 8446 §4.6.3). OpenSSL 3.0 cannot rekey the kernel,
-/// so the session must send no further record; see `Session.read`.
+/// Sees a client's KeyUpdate that asks for one of ours (RFC 8446 §4.6.3), which OpenSSL would send with the next SSL_write
+/// only; see `Session.owesKeyUpdate`.
 private func noteKeyUpdate(
   _ isWrite: Int32, _ version: Int32, _ contentType: Int32, _ bytes: UnsafeRawPointer?, _ count: Int,
   _ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointer?

@@ -8,6 +8,7 @@ public struct Session: ~Copyable {
   private let ssl: OpaquePointer
   private let state: UnsafeMutablePointer<SessionState>
   private let ticketFollows: Bool
+  private let kernelTakesNewKeys: Bool
   /// Whether the kernel encrypts what is sent on the socket. Final once the handshake is done.
   public var transmitsInKernel: Bool { unsafe state.pointee.transmitsInKernel }
 
@@ -37,6 +38,7 @@ public struct Session: ~Copyable {
     unsafe self.ssl = unsafe ssl
     unsafe self.state = unsafe state
     ticketFollows = !context.usesKernelTLS
+    kernelTakesNewKeys = context.kernelTakesNewKeys
   }
 
   deinit {
@@ -78,7 +80,11 @@ public struct Session: ~Copyable {
   /// OpenSSL has given the transmit keys to the kernel or not: ask it, don't assume.
   private func decideTransmission() {
     unsafe state.pointee.transmitsInKernel = COpenSSL_BIO_get_ktls_send(SSL_get_wbio(ssl)) == 1
-    if !transmitsInKernel {
+    if transmitsInKernel {
+      // At every KeyUpdate of the client, OpenSSL from 3.2 on would try to hand over the receiving side, too, and lose what
+      // it has received already (seen with 3.5 and 3.6).
+      unsafe SSL_clear_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS)
+    } else {
       let own = unsafe SSL_get_rbio(ssl)
       unsafe BIO_up_ref(own)
       unsafe SSL_set0_wbio(ssl, own)
@@ -105,23 +111,25 @@ public struct Session: ~Copyable {
     case interrupted
     /// The peer has sent close_notify: it sends no more.
     case ended
-    /// The client asked for new keys (RFC 8446 §4.6.3) and the kernel can't be given any: nothing may be sent
-    /// but close_notify.
+    /// The client asked for new keys (RFC 8446 §4.6.3) and the kernel can't be given any: when what is being sent has left,
+    /// nothing may follow but close_notify.
     case keyUpdate
     /// The TCP connection ended without close_notify, or the protocol was violated.
     case failed
   }
 
-  /// Reads plaintext, up to the buffer's size.
-  public func read(into buffer: UnsafeMutableRawBufferPointer) -> ReadProgress {
+  /// Reads plaintext, up to the buffer's size. `ignoringEnd`: that the TCP connection has ended is no failure, since what is
+  /// being sent may still arrive.
+  public func read(into buffer: UnsafeMutableRawBufferPointer, ignoringEnd: Bool = false) -> ReadProgress {
     ERR_clear_error()
+    unsafe state.pointee.ignoresEnd = ignoringEnd
     // Two of 16 KiB: a record that is as long as may be is not received in one.
     unsafe state.pointee.receivesLeft = 2
     unsafe state.pointee.isInterrupted = false
     unsafe state.pointee.hasDrainedSocket = false
     defer { unsafe state.pointee.receivesLeft = .max }
     let count = unsafe SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
-    if transmitsInKernel, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
+    if transmitsInKernel, !kernelTakesNewKeys, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
     if count > 0 { return .bytes(Int(count)) }
     switch unsafe SSL_get_error(ssl, count) {
     case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
@@ -130,6 +138,44 @@ public struct Session: ~Copyable {
     default: return .failed
     }
   }
+
+  // MARK: Keys
+
+  /// The client has asked for a new key of ours (RFC 8446 §4.6.3), and has to get it before anything else. OpenSSL would give it
+  /// with the next SSL_write, which comes late for a client that waits, and never where we send past OpenSSL.
+  public var owesKeyUpdate: Bool {
+    unsafe state.pointee.keyUpdateRequested && (!transmitsInKernel || kernelTakesNewKeys)
+  }
+
+  /// Whether the sending side can get a new key: TLS 1.3 can, but where the kernel encrypts, it has to take a second key, and
+  /// libssl to give it one.
+  public var canRenewKey: Bool {
+    unsafe SSL_version(ssl) == TLS1_3_VERSION && (!transmitsInKernel || kernelTakesNewKeys)
+  }
+
+  /// Whether only so much may be encrypted under one key: AES-GCM, RFC 8446 §5.5.
+  public var hasKeyLimit: Bool {
+    unsafe SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(ssl)) != NID_chacha20_poly1305
+  }
+
+  /// Gives the sending side a new key: sends a KeyUpdate (into the outbox, if the kernel does not encrypt). Between records
+  /// only; after `wouldBlock`, nothing may be sent before it has been called again.
+  public func renewKey() -> SendProgress {
+    ERR_clear_error()
+    if transmitsInKernel { unsafe SSL_set_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS) }
+    defer { if transmitsInKernel { unsafe SSL_clear_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS) } }
+    // What OpenSSL owes the client and what we want becomes one. It is written by SSL_do_handshake only if it was asked for
+    // like this: what OpenSSL owes leaves with SSL_write, and we send past it.
+    if unsafe SSL_in_init(ssl) == 0, unsafe SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 {
+      return .failed
+    }
+    let status = unsafe SSL_do_handshake(ssl)
+    guard status == 1 else { return sendProgress(status) }
+    unsafe state.pointee.keyUpdateRequested = false
+    return .done
+  }
+
+  // MARK: Buffers
 
   /// Lets OpenSSL keep its buffers (16 KiB each way) from one record to the next, which saves a connection that is busy
   /// some 1,300 instructions a request.
@@ -159,9 +205,9 @@ public struct Session: ~Copyable {
     return unsafe SSL_write(ssl, plaintext.baseAddress, count) == count
   }
 
-  /// How ending the session's sending side went.
-  public enum CloseProgress: Sendable {
-    /// close_notify is in the outbox (user TLS) or in the socket.
+  /// How sending a record of the protocol's own went.
+  public enum SendProgress: Sendable {
+    /// It is in the outbox (user TLS) or in the socket.
     case done
     /// The socket takes nothing now.
     case wouldBlock
@@ -170,12 +216,16 @@ public struct Session: ~Copyable {
   }
 
   /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
-  public func sendCloseNotify() -> CloseProgress {
-    // To OpenSSL, a ticket that waits is a handshake, in which nothing is closed. This clears the queue of errors, too:
-    // what is in it below, if anything, is the ticket's and fatal.
-    issueTicket()
+  public func sendCloseNotify() -> SendProgress {
+    ERR_clear_error()
+    // To OpenSSL, a ticket or a KeyUpdate that waits is a handshake, in which nothing is closed. What this leaves in the
+    // queue of errors, if anything, is fatal.
+    if unsafe SSL_in_init(ssl) == 1 { unsafe SSL_do_handshake(ssl) }
     let status = unsafe SSL_shutdown(ssl)
-    if status >= 0 { return .done }
-    return unsafe SSL_get_error(ssl, status) == SSL_ERROR_WANT_WRITE ? .wouldBlock : .failed
+    return status >= 0 ? .done : sendProgress(status)
+  }
+
+  private func sendProgress(_ status: Int32) -> SendProgress {
+    unsafe SSL_get_error(ssl, status) == SSL_ERROR_WANT_WRITE ? .wouldBlock : .failed
   }
 }

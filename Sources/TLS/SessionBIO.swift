@@ -18,7 +18,9 @@ struct SessionState {
   var isInterrupted = false
   /// The peer has sent its FIN.
   var peerEnded = false
-  /// The client has sent a KeyUpdate that asks for one of ours.
+  /// That it has sent its FIN is nobody's concern now: a response is on its way, and may still arrive.
+  var ignoresEnd = false
+  /// The client has sent a KeyUpdate that asks for one of ours, which has not left yet.
   var keyUpdateRequested = false
 }
 
@@ -102,7 +104,13 @@ enum SessionBIO {
     unsafe state.pointee.receivesLeft -= 1
     let received = unsafe CLinux_recv(state.pointee.descriptor, bytes, Int(count), 0)
     unsafe state.pointee.hasDrainedSocket = received < Int(count)
-    if received == 0 { unsafe state.pointee.peerEnded = true }
+    if received == 0 {
+      unsafe state.pointee.peerEnded = true
+      if unsafe state.pointee.ignoresEnd {
+        unsafe COpenSSL_BIO_set_retry_read(bio)
+        return -1
+      }
+    }
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
     // Fits, as no more than `count` was asked for.
     return Int32(received)

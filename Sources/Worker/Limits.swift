@@ -47,6 +47,12 @@ public struct Limits: Sendable {
   public var unboundedSenders = 32
   /// Requests that one connection has answered, and times that it receives, before others have their turn.
   public var requestsPerTurn = 64
+  /// Bytes that are encrypted under one key of AES-GCM before the sending side gets a new one, or, where there can't be one
+  /// (TLS 1.2; kernel TLS on most systems), the connection ends after its response: 2^24 full records. RFC 8446 §5.5 gives
+  /// 2^24.5 for TLS 1.3.
+  public var bytesPerKey: Int64 = 1 << 38
+  /// The same in the middle of a response, which is then cut off: a quarter more.
+  public var bytesPerKeyAtMost: Int64 = 5 << 36
   /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.
   public var acceptsPerTurn = 64
   /// Steps of TLS handshakes, whoever's, that a worker takes before connections that are through have their turn. With one,

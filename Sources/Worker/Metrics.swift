@@ -21,8 +21,12 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var handshakesFailed = 0
   /// Connections closed because kernel TLS is required and theirs could not have it.
   public var kernelTLSRefused = 0
-  /// Connections ended because the client asked for new keys and the kernel can't be given any.
+  /// New keys of the sending side: a client has asked for one, or the old one was used up.
   public var keyUpdates = 0
+  /// Connections ended because the client asked for a new key and the kernel can't be given any.
+  public var keyUpdatesRefused = 0
+  /// Connections ended because their key was used up (RFC 8446 §5.5) and there could be no other.
+  public var keyLimits = 0
   /// Requests answered, whatever the answer.
   public var requests = 0
   /// Requests that were no HTTP, or more than we take.
@@ -55,6 +59,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
     handshakesFailed += other.handshakesFailed
     kernelTLSRefused += other.kernelTLSRefused
     keyUpdates += other.keyUpdates
+    keyUpdatesRefused += other.keyUpdatesRefused
+    keyLimits += other.keyLimits
     requests += other.requests
     malformed += other.malformed
     timeouts += other.timeouts
@@ -72,6 +78,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
     refused_without_descriptor=\(refusedWithoutDescriptor) accept_pauses=\(acceptPauses) \
     refused_without_memory=\(refusedWithoutMemory) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
     handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
+    key_updates_refused=\(keyUpdatesRefused) key_limits=\(keyLimits) \
     requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) too_slow=\(tooSlow) \
     truncated=\(truncated) broken=\(broken) \
     cache_looks=\(files.looks) cache_misses=\(files.loads) cache_evictions=\(files.evictions) \

@@ -21,5 +21,9 @@ struct Doctor: ParsableCommand {
         }
       }
     }
+    switch KernelTLS.probeNewKeys() {
+    case .available: print("  new keys (KeyUpdate): yes")
+    case .unavailable(let reason): print("  new keys (KeyUpdate): no: \(reason)")
+    }
   }
 }

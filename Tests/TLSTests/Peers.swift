@@ -283,7 +283,7 @@ final class Pair {
   func keepBuffers() { session.keepBuffers() }
   func releaseBuffers() { session.releaseBuffers() }
 
-  func sendCloseNotify() -> Session.CloseProgress { session.sendCloseNotify() }
+  func sendCloseNotify() -> Session.SendProgress { session.sendCloseNotify() }
 
   /// What the client has read when `count` bytes have come, or the end.
   func clientReads(_ count: Int) -> (bytes: [UInt8], Client.Progress) {

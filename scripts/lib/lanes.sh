@@ -2,10 +2,12 @@
 # The systems that users have, by Debian's suites: kernels, and the OpenSSL that comes with them. Packages are unpacked
 # into the cache and never installed. For scripts that have sourced packages.sh and set $lab to a folder of the cache.
 #
-#   lane       kernel                      OpenSSL         why
-#   bookworm   6.1 of bookworm             3.0             Debian 12
-#   trixie     6.12 of trixie              3.5             Debian 13
-#   newest     7.x of trixie-backports     3.6 of forky    what is to come
+#   lane       kernel                      OpenSSL         capabilities  why
+#   bookworm   6.1 of bookworm             3.0                           Debian 12
+#   trixie     6.12 of trixie              3.5                           Debian 13
+#   newest     7.x of trixie-backports     3.6 of forky    rekey         what is to come
+#
+# Capabilities are what tests expect there: in SLUICE_LAB_CAPABILITIES. rekey: kernel TLS takes a new transmit key.
 #
 #   prepare_lane LANE    makes $lab/lanes/LANE: kernel/vmlinuz, kernel/lib/modules/V, and system/, which has the loader,
 #                        libc, libssl, libcrypto and the openssl command. Remove the folder to get newer ones.
@@ -18,6 +20,12 @@ lane_suites() {
     trixie) printf 'trixie trixie\n' ;;
     newest) printf 'trixie-backports forky\n' ;;
     *) die "there is no lane $1: there are $lanes" ;;
+    esac
+}
+
+lane_capabilities() {
+    case $1 in
+    newest) printf 'rekey\n' ;;
     esac
 }
 

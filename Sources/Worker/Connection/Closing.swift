@@ -17,7 +17,7 @@ extension Connection {
 
   /// The client asks for new keys and the kernel can't be given any: nothing more may be sent but the end.
   mutating func keyUpdateHasCome(_ context: inout WorkerContext) -> Step {
-    context.metrics.keyUpdates += 1
+    context.metrics.keyUpdatesRefused += 1
     context.dropInput()
     phase = .closing
     return .onward

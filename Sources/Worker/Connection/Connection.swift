@@ -75,6 +75,8 @@ struct Connection: ~Copyable {
   var waitNumber: UInt64 = 0
   /// The poller has said that both directions are over.
   var hasFailed = false
+  /// The client has asked for a new key that there can't be: this response is the last.
+  var refusesKeyUpdate = false
   /// The client wants no further request on this connection.
   var clientCloses = false
 
@@ -232,7 +234,7 @@ struct Connection: ~Copyable {
 
   private mutating func handshake(_ context: inout WorkerContext) -> Step {
     isWaitingForRoom = false
-    switch transport.handshake() {
+    switch transport.handshake(context.limits) {
     case .wouldBlock:
       socketMayHaveMore = false
       return .stop(.wait)
@@ -271,6 +273,7 @@ struct Connection: ~Copyable {
   private mutating func receiveRequests(_ context: inout WorkerContext) -> Step {
     var request = RequestHead()
     while true {
+      if transport.newKeyIsDue, case .stop(let outcome) = renewKey(&context) { return .stop(outcome) }
       while context.receivedCount > context.parsedCount {
         if context.turnIsUsedUp { return .stop(.again) }
         switch unsafe RequestParser.parse(context.received.span, limits: context.limits.head, into: &request)
@@ -288,6 +291,8 @@ struct Connection: ~Copyable {
       switch receive(&context) {
       // Whether the turn is used up is seen above: there is something to parse now.
       case .bytes: break
+      // An idle client that asks for a new key gets it at once.
+      case .wouldBlock where transport.newKeyIsDue: break
       case .wouldBlock: return .stop(.wait)
       case .interrupted: return .stop(.again)
       case .ended: return peerHasEnded(&context)
@@ -309,6 +314,7 @@ struct Connection: ~Copyable {
   @inline(__always)
   private mutating func answer(_ request: inout RequestHead, _ context: inout WorkerContext) -> Step {
     let received = unsafe context.received
+    if transport.newKeyIsDue { endWithThis(&request, &context) }
     if request.isOrdinary,
       let file = unsafe context.responder.knownFile(request, received.span, now: context.clock),
       file.file.isInMemory
@@ -369,10 +375,10 @@ struct Connection: ~Copyable {
   // MARK: Receiving
 
   /// Receives behind what is there already. Counts as much as a request does: they may be single bytes, each in a record.
-  mutating func receive(_ context: inout WorkerContext) -> Session.ReadProgress {
+  mutating func receive(_ context: inout WorkerContext, ignoringEnd: Bool = false) -> Session.ReadProgress {
     let room = unsafe context.room()
     context.requestsLeft &-= 1
-    if transport.isSecure { return unsafe receiveSecure(into: room, &context) }
+    if transport.isSecure { return unsafe receiveSecure(into: room, ignoringEnd: ignoringEnd, &context) }
     switch unsafe transport.socket.receive(into: room) {
     case .bytes(let count):
       // A short receive has emptied the socket: epoll(7) tells when there is more.
@@ -388,9 +394,9 @@ struct Connection: ~Copyable {
   }
 
   private mutating func receiveSecure(
-    into room: UnsafeMutableRawBufferPointer, _ context: inout WorkerContext
+    into room: UnsafeMutableRawBufferPointer, ignoringEnd: Bool, _ context: inout WorkerContext
   ) -> Session.ReadProgress {
-    let progress = unsafe transport.receiveSecure(into: room)
+    let progress = unsafe transport.receiveSecure(into: room, ignoringEnd: ignoringEnd)
     switch progress {
     case .bytes(let count):
       noteReceiving()

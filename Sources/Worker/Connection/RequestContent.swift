@@ -43,6 +43,7 @@ extension Connection {
   }
 
   mutating func discardContent(_ context: inout WorkerContext) -> Step {
+    if transport.newKeyIsDue, case .stop(let outcome) = renewKey(&context) { return .stop(outcome) }
     guard var discard = discard.take() else { return .stop(.close) }
     if context.receivedCount > 0 {
       switch unsafe discard.drain.consume(context.received.span) {
@@ -66,7 +67,7 @@ extension Connection {
     if context.turnIsUsedUp { return .stop(.again) }
     switch receive(&context) {
     case .bytes: return .onward
-    case .wouldBlock: return .stop(.wait)
+    case .wouldBlock: return transport.newKeyIsDue ? .onward : .stop(.wait)
     case .interrupted: return .stop(.again)
     case .ended: return peerHasEnded(&context)
     case .keyUpdate: return keyUpdateHasCome(&context)

@@ -13,6 +13,7 @@ extension Connection {
     let sent = unsafe transport.socket.send(response, more: false)
     if case .bytes(let count) = sent, count == response.count {
       context.noteSent(count)
+      transport.noteEncrypted(count)
       return responseIsSent(&context)
     }
     let outcome = unsafe transport.keepRest(after: sent, response, .empty, &outgoing, &context)
@@ -48,6 +49,8 @@ extension Connection {
       context.responder.waited = nil
       if case .failed = lookup { return proceed(after: .truncated, &context) }
     }
+    if mayReceive, transport.isSecure, case .stop(let outcome) = listen(&context) { return .stop(outcome) }
+    if transport.newKeyIsDue, case .stop(let outcome) = renewKey(&context) { return .stop(outcome) }
     if !outgoing.bytes.isEmpty {
       return proceed(after: transport.sendBytes(of: &outgoing, &context), &context)
     }

@@ -43,6 +43,8 @@ struct Transport: ~Copyable {
   private(set) var hasSentCloseNotify = false
   /// The socket takes in no more than `Limits.unsentBytes` beyond what is on its way.
   private var hasUnsentLimit = false
+  /// Bytes that may still be encrypted before a new key is due: RFC 8446 §5.5. Plaintext has no end.
+  private var keyBytesLeft = Int64.max
   /// How much OpenSSL encrypts for one send, in units of `Limits.encryptedAtLeast`.
   private var step = 1
   /// What the session may take up.
@@ -66,7 +68,7 @@ struct Transport: ~Copyable {
   // MARK: The session
 
   /// Goes on with the handshake; when it is done, `encryption` is final.
-  mutating func handshake() -> Session.HandshakeProgress {
+  mutating func handshake(_ limits: Limits) -> Session.HandshakeProgress {
     let (progress, isInKernel) =
       switch session {
       case .some(let session): (session.handshake(), session.transmitsInKernel)
@@ -76,6 +78,7 @@ struct Transport: ~Copyable {
     case .done:
       encryption = isInKernel ? .kernel : .user
       bufferShare = nil
+      beginKey(limits)
     case .plaintextHTTP: encryption = .none
     case .wouldBlock, .full, .failed: break
     }
@@ -132,9 +135,9 @@ struct Transport: ~Copyable {
   }
 
   /// Sends close_notify, or puts it into the outbox, unless that was done.
-  mutating func sendCloseNotify() -> Session.CloseProgress {
+  mutating func sendCloseNotify() -> Session.SendProgress {
     guard isSecure, !hasSentCloseNotify else { return .done }
-    let progress: Session.CloseProgress =
+    let progress: Session.SendProgress =
       switch session {
       case .some(let session): session.sendCloseNotify()
       case .none: .failed
@@ -150,14 +153,63 @@ struct Transport: ~Copyable {
     socket.limitUnsent(bytes: limits.unsentBytes)
   }
 
+  // MARK: Keys
+
+  /// The sending side has a key that nothing was encrypted with.
+  private mutating func beginKey(_ limits: Limits) {
+    let hasLimit =
+      switch session {
+      case .some(let session): session.hasKeyLimit
+      case .none: false
+      }
+    keyBytesLeft = hasLimit ? limits.bytesPerKey : .max
+  }
+
+  /// So many bytes were encrypted.
+  @inline(__always)
+  mutating func noteEncrypted(_ count: Int) {
+    keyBytesLeft &-= Int64(count)
+  }
+
+  /// The sending side has to get a new key, or the connection to end: the client has asked for one, or so much was encrypted
+  /// under this one as should be.
+  var newKeyIsDue: Bool { keyBytesLeft <= 0 }
+
+  /// Nothing more may be encrypted under this key.
+  func keyIsUsedUp(_ limits: Limits) -> Bool { keyBytesLeft <= limits.bytesPerKey - limits.bytesPerKeyAtMost }
+
+  var canRenewKey: Bool {
+    switch session {
+    case .some(let session): session.canRenewKey
+    case .none: false
+    }
+  }
+
+  /// Gives the sending side a new key.
+  mutating func renewKey(_ limits: Limits) -> Session.SendProgress {
+    let progress: Session.SendProgress =
+      switch session {
+      case .some(let session): session.renewKey()
+      case .none: .failed
+      }
+    if case .done = progress { beginKey(limits) }
+    return progress
+  }
+
   // MARK: Receiving
 
-  /// Receives plaintext through the session.
-  func receiveSecure(into room: UnsafeMutableRawBufferPointer) -> Session.ReadProgress {
-    switch session {
-    case .some(let session): unsafe session.read(into: room)
-    case .none: .failed
-    }
+  /// Receives plaintext through the session. `ignoringEnd`: a response is on its way.
+  mutating func receiveSecure(into room: UnsafeMutableRawBufferPointer, ignoringEnd: Bool)
+    -> Session.ReadProgress
+  {
+    let (progress, owesKeyUpdate): (Session.ReadProgress, Bool) =
+      switch session {
+      case .some(let session):
+        unsafe (session.read(into: room, ignoringEnd: ignoringEnd), session.owesKeyUpdate)
+      case .none: (.failed, false)
+      }
+    if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
+    return progress
   }
 
   // MARK: Sending
@@ -175,7 +227,7 @@ struct Transport: ~Copyable {
   }
 
   /// Sends bytes to the socket as they are, and keeps what it does not take.
-  private func sendAsItIs(
+  private mutating func sendAsItIs(
     _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer,
     _ outgoing: inout Outgoing, _ context: inout WorkerContext
   ) -> Outcome {
@@ -190,13 +242,14 @@ struct Transport: ~Copyable {
 
   /// Keeps what a send has left of the bytes, if anything.
   @inline(never)
-  func keepRest(
+  mutating func keepRest(
     after sent: Transfer, _ bytes: UnsafeRawBufferPointer, _ content: UnsafeRawBufferPointer,
     _ outgoing: inout Outgoing, _ context: inout WorkerContext
   ) -> Outcome {
     switch sent {
     case .bytes(let count):
       context.noteSent(count)
+      noteEncrypted(count)
       guard count < bytes.count + content.count else { return .onward }
       return unsafe keep(bytes, content, from: count, &outgoing, &context)
     case .wouldBlock, .ended: return unsafe keep(bytes, content, from: 0, &outgoing, &context)
@@ -212,10 +265,11 @@ struct Transport: ~Copyable {
   }
 
   /// Sends the front of what waits in memory.
-  func sendBytes(of outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
+  mutating func sendBytes(of outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
     switch unsafe socket.send(outgoing.bytes.bytes, more: outgoing.hasFile) {
     case .bytes(let count):
       context.noteSent(count)
+      noteEncrypted(count)
       outgoing.removeBytes(count)
       return .onward
     case .wouldBlock, .ended: return .full
@@ -237,6 +291,7 @@ struct Transport: ~Copyable {
     switch socket.sendFile(file.file.descriptor, offset: outgoing.fileOffset, count: count) {
     case .bytes(let count):
       context.noteSent(count)
+      noteEncrypted(count)
       outgoing.advanceFile(count)
       return .onward
     case .wouldBlock: return .full
@@ -336,7 +391,7 @@ struct Transport: ~Copyable {
   }
 
   /// Sends what OpenSSL has written, and keeps what the socket does not take.
-  func flushOutbox(_ outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
+  mutating func flushOutbox(_ outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
     if context.outboxIsEmpty { return .onward }
     defer { context.clearOutbox() }
     // As it is: nothing of a file belongs into the last segment.

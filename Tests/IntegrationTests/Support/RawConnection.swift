@@ -141,7 +141,14 @@ final class RawConnection {
     }
   }
 
-  /// Whether nothing comes for this long.
+  /// Whether the server resets the connection, without anything being read.
+  func isReset() -> Bool {
+    var polled = pollfd(fd: descriptor, events: 0, revents: 0)
+    return unsafe poll(&polled, 1, Int32(Patience.seconds * 1000)) == 1
+      && polled.revents & Int16(POLLERR) != 0
+  }
+
+  /// Whether nothing comes for so long.
   func isSilent(seconds: Double) -> Bool {
     var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     return unsafe buffer.isEmpty && poll(&polled, 1, Int32(seconds * 1000)) == 0

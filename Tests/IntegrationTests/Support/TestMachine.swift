@@ -11,6 +11,12 @@ enum TestMachine {
     return String(decoding: protocols, as: UTF8.self).split { $0 == " " || $0 == "\n" }.contains("tls")
   }()
 
+  /// What the lane that the tests run in can do, by its own account (lanes.sh) and not by the server's.
+  static let lane: [String] = {
+    guard let said = unsafe getenv("SLUICE_LAB_CAPABILITIES") else { return [] }
+    return unsafe String(cString: said).split(separator: " ").map(String.init)
+  }()
+
   static let isRoot = geteuid() == 0
 
   /// The release build of sluice, for tests of what the compiler's optimisation is part of; nil if there is none.

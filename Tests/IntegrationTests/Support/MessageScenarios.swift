@@ -1,0 +1,166 @@
+import Glibc
+import Testing
+
+/// What a TLS client may say at any time, and what must come of it, whoever encrypts.
+extension Transfer.Transport {
+  /// When a client says it.
+  enum Moment: String, CaseIterable, Sendable {
+    case idle, betweenRequests, download
+  }
+
+  /// Whether the sending side can get a new key here.
+  var renewsKeys: Bool { self == .userTLS || TestMachine.lane.contains("rekey") }
+
+  /// More than the buffers of two sockets take, if the client's is small: an emulated machine takes its time for each.
+  private static let downloadSize = 8 << 20
+  private static let smallBuffer: Int32 = 64 << 10
+
+  private func start() throws -> SluiceProcess { try serve(TemporarySite.common().path) }
+
+  /// Begins a download, and takes the head and a little of it.
+  private func beginDownload(_ client: RecordClient, _ count: Int = 100_000) throws -> [UInt8] {
+    try client.get("/big.bin", "Range: bytes=0-\(Self.downloadSize - 1)\r\n")
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      switch try client.next() {
+      case .data(let more): bytes += more
+      case .ticket, .keyUpdate: continue
+      case let other: throw TestFailure("\(other) in a download")
+      }
+    }
+    return bytes
+  }
+
+  /// Takes the rest of a download: the whole body.
+  private func takeRest(_ client: RecordClient, _ bytes: [UInt8]) throws -> [UInt8] {
+    guard let head = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { throw TestFailure("no head") }
+    var body = Array(bytes[head.upperBound...])
+    body.reserveCapacity(Self.downloadSize)
+    while body.count < Self.downloadSize {
+      switch try client.next() {
+      case .data(let more): body += more
+      case .keyUpdate, .ticket: continue
+      case let other: throw TestFailure("\(other) after \(body.count) bytes")
+      }
+    }
+    return body
+  }
+
+  /// A KeyUpdate that asks for one: it is answered before anything else is sent under a new key, or the connection ends in good
+  /// order; never a record under a wrong key.
+  func expectKeyUpdateIsAnswered(_ moment: Moment, _ cipher: RecordProtection.Cipher = .aes128) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, cipher, receiveBuffer: Self.smallBuffer)
+    switch moment {
+    case .idle:
+      try client.sendKeyUpdate(requested: true)
+    case .betweenRequests:
+      try client.get("/1.bin")
+      #expect(try client.response().body == Pattern.bytes(1))
+      try client.sendKeyUpdate(requested: true)
+    case .download:
+      let bytes = try beginDownload(client)
+      try client.sendKeyUpdate(requested: true)
+      #expect(try Pattern.matches(takeRest(client, bytes)))
+      if renewsKeys { #expect(client.keyUpdates == 1) }
+    }
+    if renewsKeys {
+      // Before there is anything else to send.
+      if moment != .download {
+        var next = try client.next()
+        while next == .ticket { next = try client.next() }
+        #expect(next == .keyUpdate)
+      }
+      try client.get("/16385.bin")
+      #expect(try client.response().body == Pattern.bytes(16385))
+    } else {
+      let rest = try client.rest()
+      #expect(rest.data.isEmpty && rest.alert == 0 && rest.end == .closed)
+    }
+    client.close()
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["key_updates"] == (renewsKeys ? 1 : 0), "\(metrics)")
+    #expect(metrics["key_updates_refused"] == (renewsKeys ? 0 : 1), "\(metrics)")
+  }
+
+  /// KeyUpdates and requests in one segment: each response is under the key that it should be.
+  func expectPipelinedKeyUpdates() throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort)
+    for _ in 0..<4 {
+      try client.get("/1.bin")
+      try client.sendKeyUpdate(requested: true)
+      try client.get("/16385.bin")
+      try client.sendKeyUpdate(requested: false)
+    }
+    if renewsKeys {
+      for _ in 0..<4 {
+        #expect(try client.response().body == Pattern.bytes(1))
+        #expect(try client.response().body == Pattern.bytes(16385))
+      }
+      #expect(client.keyUpdates >= 1)
+    } else {
+      let rest = try client.rest()
+      #expect(rest.alert == 0 && rest.end == .closed)
+      #expect(try HTTPResponse.all(in: rest.data).first?.body == Pattern.bytes(1))
+    }
+    #expect(try Curl.run(flags() + [url(sluice) + "/hello.txt"]).output == "hello\n")
+  }
+
+  /// A fatal alert ends the connection at once, in the middle of a download, too: RFC 8446 §6.2.
+  func expectAlertEndsDownload(version: UInt16) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, version: version, receiveBuffer: 16 << 10)
+    _ = try beginDownload(client)
+    try client.sendAlert(20)
+    // We take nothing meanwhile: it does not end because all was sent.
+    #expect(client.connection.isReset())
+    #expect(try sluice.stopForMetrics()["broken"] == 1)
+  }
+
+  /// Requests that come in the middle of a download are answered after it.
+  func expectRequestsDuringDownload(version: UInt16) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, version: version, receiveBuffer: Self.smallBuffer)
+    let bytes = try beginDownload(client)
+    for _ in 0..<3 { try client.get("/16385.bin") }
+    // close_notify: it asks for nothing more.
+    try client.sendAlert(0, level: 1)
+    let body = try takeRest(client, bytes)
+    #expect(Pattern.matches(body))
+    let rest = try client.rest()
+    #expect(rest.alert == 0 && rest.end == .closed)
+    let responses = try HTTPResponse.all(in: rest.data)
+    #expect(responses.count == 3 && responses.allSatisfy { $0.body == Pattern.bytes(16385) })
+  }
+
+  /// A client that ends its side of TCP without close_notify still gets what it has asked for.
+  func expectHalfCloseDuringDownload() throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, receiveBuffer: Self.smallBuffer)
+    let bytes = try beginDownload(client)
+    client.connection.endSending()
+    #expect(try Pattern.matches(takeRest(client, bytes)))
+    #expect(try client.rest().data.isEmpty)
+  }
+
+  /// Requests in records of one byte, and between empty ones.
+  func expectSmallRecords(version: UInt16, _ cipher: RecordProtection.Cipher) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, version: version, cipher)
+    for byte in "GET /16385.bin HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8 {
+      try client.send(RecordClient.Kind.data, [byte])
+      // Few: OpenSSL takes a flood of them for an attack.
+      if byte == UInt8(ascii: " ") { try client.send(RecordClient.Kind.data, []) }
+    }
+    #expect(try client.response().body == Pattern.bytes(16385))
+    if version == RecordProtection.tls13 {
+      try client.send(
+        RecordClient.Kind.data, Array("GET /1.bin HTTP/1.1\r\nHost: a\r\n\r\n".utf8), padding: 1000)
+      #expect(try client.response().body == Pattern.bytes(1))
+    }
+    client.close()
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["broken"] == 0 && metrics["malformed"] == 0, "\(metrics)")
+  }
+}

@@ -1,0 +1,32 @@
+import Testing
+
+/// What a TLS client may say at any time, where OpenSSL encrypts.
+@Suite struct TLSMessageTests {
+  static let versions = [RecordProtection.tls12, RecordProtection.tls13]
+
+  @Test(arguments: Transfer.Transport.Moment.allCases)
+  func keyUpdateIsAnswered(moment: Transfer.Transport.Moment) throws {
+    try Transfer.Transport.userTLS.expectKeyUpdateIsAnswered(moment)
+  }
+
+  @Test func pipelinedKeyUpdates() throws {
+    try Transfer.Transport.userTLS.expectPipelinedKeyUpdates()
+  }
+
+  @Test(arguments: versions) func alertEndsADownload(version: UInt16) throws {
+    try Transfer.Transport.userTLS.expectAlertEndsDownload(version: version)
+  }
+
+  @Test(arguments: versions) func requestsDuringADownload(version: UInt16) throws {
+    try Transfer.Transport.userTLS.expectRequestsDuringDownload(version: version)
+  }
+
+  @Test func halfCloseDuringADownload() throws {
+    try Transfer.Transport.userTLS.expectHalfCloseDuringDownload()
+  }
+
+  @Test(arguments: versions, RecordProtection.Cipher.allCases)
+  func smallRecords(version: UInt16, cipher: RecordProtection.Cipher) throws {
+    try Transfer.Transport.userTLS.expectSmallRecords(version: version, cipher)
+  }
+}

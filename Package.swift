@@ -65,7 +65,8 @@ let package = Package(
     .testTarget(
       name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "WorkerTests", dependencies: ["Worker", "Site", "Files", "HTTP", "Reactor", "TestSupport"],
+      name: "WorkerTests",
+      dependencies: ["Worker", "Site", "Files", "TLS", "HTTP", "Reactor", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests",
@@ -73,6 +74,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(name: "slow-disk", path: "Tests/SlowDisk"),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux", "COpenSSL"], swiftSettings: strict),
+      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux", "COpenSSL"],
+      swiftSettings: strict),
   ]
 )

@@ -3,6 +3,7 @@ import Glibc
 import Reactor
 import Site
 import Synchronization
+import TLS
 import TestSupport
 
 @testable import Worker
@@ -14,8 +15,8 @@ final class RunningWorker {
   private let control: WorkerControl
   private let thread: Thread
 
-  /// Serves `file` with `size` bytes; `limits` but for the time to stop, which is short.
-  init(_ limits: Limits, file: String, size: Int) throws {
+  /// Serves `file` with `size` bytes; `limits` but for the time to stop, which is short. Over plaintext without `tls`.
+  init(_ limits: Limits, file: String, size: Int, tls: ServerContext? = nil) throws {
     folder = try TemporaryFolder()
     try folder.write(file, [UInt8](repeating: 7, count: size))
     var limits = limits
@@ -24,7 +25,11 @@ final class RunningWorker {
     let socket = try ListeningSocket(
       address: SocketAddress(host: "127.0.0.1", port: 0), shared: false, backlog: 1024)
     port = socket.address.port
-    listeners.plain = Listener(socket: socket, context: nil)
+    if tls == nil {
+      listeners.plain = Listener(socket: socket, context: nil)
+    } else {
+      listeners.secure = Listener(socket: socket, context: tls)
+    }
     let handover = Handover(listeners)
     let (control, root) = (try WorkerControl(supervisor: SharedWaker()), try DocumentRoot(path: folder.path))
     // Nothing in it waits for a disk, so that nobody has to run it.

@@ -1,15 +1,14 @@
 import Glibc
-import TestSupport
 
 /// Certificates and keys that the `openssl` command makes once for all tests: `NAME.pem` and `NAME.key`.
-final class Certificates: Sendable {
+package final class Certificates: Sendable {
   /// All of them, or why there are none.
-  static let shared = Result { try Certificates() }
+  package static let shared = Result { try Certificates() }
 
   private let folder: TemporaryFolder
 
   /// The path of one of the files.
-  static func path(_ name: String) throws -> String { try shared.get().folder(name) }
+  package static func path(_ name: String) throws -> String { try shared.get().folder(name) }
 
   private init() throws {
     let folder = try TemporaryFolder()

@@ -67,3 +67,25 @@ int CLinux_cpuCount(void) {
 }
 
 int CLinux_exitStatus(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+ssize_t CLinux_sendRecord(int fd, uint8_t type, const void *bytes, size_t count) {
+    union { struct cmsghdr header; char room[CMSG_SPACE(sizeof type)]; } control = {0};
+    struct iovec content = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &content, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE(sizeof type)};
+    control.header = (struct cmsghdr){.cmsg_level = SOL_TLS, .cmsg_type = TLS_SET_RECORD_TYPE,
+                                      .cmsg_len = CMSG_LEN(sizeof type)};
+    *CMSG_DATA(&control.header) = type;
+    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+ssize_t CLinux_receiveRecord(int fd, uint8_t *type, void *bytes, size_t count) {
+    union { struct cmsghdr header; char room[CMSG_SPACE(sizeof *type)]; } control = {0};
+    struct iovec content = {.iov_base = bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &content, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    ssize_t received = recvmsg(fd, &message, MSG_DONTWAIT);
+    struct cmsghdr *header = received < 0 ? NULL : CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_level == SOL_TLS && header->cmsg_type == TLS_GET_RECORD_TYPE) *type = *CMSG_DATA(header);
+    return received;
+}

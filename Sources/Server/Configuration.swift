@@ -23,6 +23,8 @@ public struct Configuration: Sendable {
     public var keyFile: String
     /// Who encrypts.
     public var kernelTLS: KernelTLSMode
+    /// The kernel decrypts what is received, too, where it encrypts.
+    public var receivesInKernel = false
 
     /// Names the parts.
     public init(port: UInt16, certificateFile: String, keyFile: String, kernelTLS: KernelTLSMode) {

@@ -54,6 +54,7 @@ struct WorkerPool: ~Copyable {
     var isAnnounced = false
     /// Workers whose trouble was told.
     var told: Set<Int> = []
+    var toldOfReceiving: Set<Int> = []
     /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil while it serves.
     var end: UInt64?
     while !controls.allSatisfy(\.hasEnded) {
@@ -66,6 +67,10 @@ struct WorkerPool: ~Copyable {
       for (index, control) in controls.enumerated() {
         guard let error = control.acceptError, told.insert(index).inserted else { continue }
         log.warning("connections can't be accepted: \(error); trying again every second at least")
+      }
+      for (index, control) in controls.enumerated() {
+        guard let error = control.receiveError, toldOfReceiving.insert(index).inserted else { continue }
+        log.warning("the kernel does not receive for a connection: \(error); OpenSSL does")
       }
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers(log) }

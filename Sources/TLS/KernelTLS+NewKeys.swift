@@ -16,14 +16,22 @@ extension KernelTLS {
   }
 
   /// Whether the kernel takes a second transmit key.
-  static func probeSecondKey() -> Availability {
-    guard let pair = LoopbackPair(), pair.attachTLS(), setTransmitKey(pair.client, .tls13, .aes128GCM) == 0
-    else {
+  public static func probeSecondKey() -> Availability {
+    let key = KernelKey.zeros(.tls13, .aes128GCM)
+    guard let pair = LoopbackPair(), pair.attachTLS(), key.install(pair.client, TLS_TX) else {
       return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
     }
-    guard setTransmitKey(pair.client, .tls13, .aes128GCM) == 0 else {
+    guard key.install(pair.client, TLS_TX) else {
       return .unavailable(reason: "this kernel takes no second key: use Linux 6.14 or later")
     }
+    return .available
+  }
+
+  /// Whether the kernel takes receive keys.
+  public static func probeReceive() -> Availability {
+    guard let pair = LoopbackPair(), pair.attachTLS(),
+      KernelKey.zeros(.tls13, .aes128GCM).install(pair.client, TLS_RX)
+    else { return .unavailable(reason: "the kernel takes no receive keys: \(errorText())") }
     return .available
   }
 }

@@ -43,6 +43,28 @@ public enum KernelTLS {
     }
   }
 
+  /// What of a connection's TLS is left to the kernel.
+  public struct Use: Sendable {
+    /// It encrypts what is sent, where it can.
+    public var transmits = false
+    /// It decrypts what is received, too.
+    public var receives = false
+    /// It takes a second key for a direction: `probeSecondKey`.
+    public var takesSecondKey = false
+    /// libssl gives it one: `probeNewKeys`.
+    public var getsNewKeys = false
+
+    /// Nothing.
+    public init() {}
+
+    /// Sending alone.
+    public static var sending: Use {
+      var use = Use()
+      use.transmits = true
+      return use
+    }
+  }
+
   /// Whether connections with the preferred cipher can be offloaded here. As root this also makes the kernel
   /// load its tls module, which it does for CAP_NET_ADMIN only: ask before privileges are dropped.
   public static func probe() -> Availability {
@@ -58,7 +80,7 @@ public enum KernelTLS {
       return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
     }
     guard pair.attachTLS() else { return .unavailable(reason: ulpReason(errno)) }
-    guard setTransmitKey(pair.client, version, cipher) == 0 else {
+    guard KernelKey.zeros(version, cipher).install(pair.client, TLS_TX) else {
       return .unavailable(
         reason: "the kernel does not take \(version.name) \(cipher.name) keys: \(errorText())")
     }
@@ -73,30 +95,6 @@ public enum KernelTLS {
         : "kernel has no 'tls' ULP: run 'modprobe tls' as root, or boot a kernel built with CONFIG_TLS"
     case EPERM, EACCES: "not allowed to use the kernel's 'tls' ULP: \(errorText())"
     default: "the kernel refuses its 'tls' ULP: \(errorText())"
-    }
-  }
-
-  /// Gives the socket a key of zeros: it is never used.
-  static func setTransmitKey(_ descriptor: Int32, _ version: Version, _ cipher: Cipher) -> Int32 {
-    func set<Info: BitwiseCopyable>(_ info: Info) -> Int32 {
-      var info = info
-      return unsafe setsockopt(
-        descriptor, CLinux_SOL_TLS, TLS_TX, &info, socklen_t(MemoryLayout<Info>.size))
-    }
-    switch cipher {
-    case .aes128GCM:
-      var info = tls12_crypto_info_aes_gcm_128()
-      info.info = tls_crypto_info(version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_AES_GCM_128))
-      return set(info)
-    case .aes256GCM:
-      var info = tls12_crypto_info_aes_gcm_256()
-      info.info = tls_crypto_info(version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_AES_GCM_256))
-      return set(info)
-    case .chaCha20Poly1305:
-      var info = tls12_crypto_info_chacha20_poly1305()
-      info.info = tls_crypto_info(
-        version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_CHACHA20_POLY1305))
-      return set(info)
     }
   }
 }

@@ -18,37 +18,33 @@ public struct ContextError: Error, CustomStringConvertible {
 @safe
 public final class ServerContext: Sendable {
   nonisolated(unsafe) let context: OpaquePointer
-  /// Whether sessions try to hand their transmit keys to the kernel.
-  public let usesKernelTLS: Bool
-  /// Whether the kernel takes a second transmit key, and libssl gives it one: `KernelTLS.probeNewKeys`.
-  public let kernelTakesNewKeys: Bool
+  /// What sessions try to leave to the kernel.
+  public let kernel: KernelTLS.Use
 
   /// Reads a PEM certificate chain (leaf first) and its private key, and checks both.
-  public init(
-    certificateFile: String, keyFile: String, usesKernelTLS: Bool, kernelTakesNewKeys: Bool = false
-  ) throws(ContextError) {
-    self.usesKernelTLS = usesKernelTLS
-    self.kernelTakesNewKeys = kernelTakesNewKeys
-    unsafe context = try unsafe Self.makeContext(usesKernelTLS: usesKernelTLS)
+  public init(certificateFile: String, keyFile: String, kernel: KernelTLS.Use) throws(ContextError) {
+    self.kernel = kernel
+    unsafe context = try unsafe Self.makeContext(kernel)
     try unsafe Credentials.load(into: context, certificateFile: certificateFile, keyFile: keyFile)
   }
 
   /// For a probe: its only client has the same secret, hence needs no certificate (RFC 8446 §4.2.11).
   init(preSharedKey: @escaping PreSharedKeyCallback) throws(ContextError) {
-    usesKernelTLS = true
-    kernelTakesNewKeys = true
-    unsafe context = try unsafe Self.makeContext(usesKernelTLS: true)
+    var kernel = KernelTLS.Use.sending
+    kernel.getsNewKeys = true
+    self.kernel = kernel
+    unsafe context = try unsafe Self.makeContext(kernel)
     unsafe SSL_CTX_set_psk_server_callback(context, preSharedKey)
   }
 
   typealias PreSharedKeyCallback =
     @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, UnsafeMutablePointer<UInt8>?, UInt32) -> UInt32
 
-  private static func makeContext(usesKernelTLS: Bool) throws(ContextError) -> OpaquePointer {
+  private static func makeContext(_ kernel: KernelTLS.Use) throws(ContextError) -> OpaquePointer {
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }
-    unsafe setProtocol(of: context, usesKernelTLS: usesKernelTLS)
+    unsafe setProtocol(of: context, kernel)
     do {
       try unsafe setGroups(of: context)
     } catch {
@@ -64,7 +60,7 @@ public final class ServerContext: Sendable {
 
   /// TLS 1.2 and 1.3 with forward secrecy and AEAD only: what Mozilla's "intermediate" profile allows, and all
   /// of it can be done by kernel TLS.
-  private static func setProtocol(of context: OpaquePointer, usesKernelTLS: Bool) {
+  private static func setProtocol(of context: OpaquePointer, _ kernel: KernelTLS.Use) {
     _ = unsafe COpenSSL_SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)
     // AES-128-GCM first, because it is the cheapest where the CPU has AES instructions; a client that puts
     // ChaCha20 first has none, and gets it (PRIORITIZE_CHACHA).
@@ -78,18 +74,20 @@ public final class ServerContext: Sendable {
     var options =
       COpenSSL_SSL_OP_NO_COMPRESSION | COpenSSL_SSL_OP_NO_RENEGOTIATION
       | COpenSSL_SSL_OP_CIPHER_SERVER_PREFERENCE | COpenSSL_SSL_OP_PRIORITIZE_CHACHA
-    if usesKernelTLS { options |= COpenSSL_SSL_OP_ENABLE_KTLS }
+    if kernel.transmits { options |= COpenSSL_SSL_OP_ENABLE_KTLS }
     unsafe SSL_CTX_set_options(context, options)
     // Never SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER: with kernel TLS it corrupts data on a retry (openssl#21202).
     // NO_AUTO_CHAIN: the chain is what the file holds. OpenSSL would verify the certificate in every handshake to look
     // for issuers in a store that has none.
     _ = unsafe COpenSSL_SSL_CTX_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN))
-    // One record costs one receive, not two (header, then body).
-    _ = unsafe COpenSSL_SSL_CTX_set_read_ahead(context, 1)
+    // One record costs one receive, not two (header, then body). But where the kernel is to open what comes behind the
+    // handshake, OpenSSL must not receive it.
+    _ = unsafe COpenSSL_SSL_CTX_set_read_ahead(context, kernel.receives ? 0 : 1)
+    if kernel.receives { unsafe SSL_CTX_set_keylog_callback(context, keepSecret) }
     // Stateless tickets, one for each handshake; no session is remembered here. Without kernel TLS the session asks for
     // it after the handshake, so that it can leave with the response to a request that came with the client's last flight.
     _ = unsafe COpenSSL_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
-    unsafe SSL_CTX_set_num_tickets(context, usesKernelTLS ? 1 : 0)
+    unsafe SSL_CTX_set_num_tickets(context, kernel.transmits ? 1 : 0)
     unsafe SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)
     unsafe SSL_CTX_set_msg_callback(context, noteKeyUpdate)
   }

@@ -5,10 +5,13 @@ internal import Glibc
 /// kernel doesn't do it, and close_notify. Wraps an OpenSSL `SSL`.
 @safe
 public struct Session: ~Copyable {
-  private let ssl: OpaquePointer
-  private let state: UnsafeMutablePointer<SessionState>
+  let ssl: OpaquePointer
+  let state: UnsafeMutablePointer<SessionState>
   private let ticketFollows: Bool
-  private let kernelTakesNewKeys: Bool
+  private let kernelGetsNewKeys: Bool
+  /// The kernel takes a second key for a direction.
+  let takesSecondKey: Bool
+  var descriptor: Int32 { unsafe state.pointee.descriptor }
   /// Whether the kernel encrypts what is sent on the socket. Final once the handshake is done.
   public var transmitsInKernel: Bool { unsafe state.pointee.transmitsInKernel }
 
@@ -37,12 +40,28 @@ public struct Session: ~Copyable {
     unsafe SSL_set_accept_state(ssl)
     unsafe self.ssl = unsafe ssl
     unsafe self.state = unsafe state
-    ticketFollows = !context.usesKernelTLS
-    kernelTakesNewKeys = context.kernelTakesNewKeys
+    ticketFollows = !context.kernel.transmits
+    kernelGetsNewKeys = context.kernel.getsNewKeys
+    takesSecondKey = context.kernel.takesSecondKey
+    if context.kernel.receives { unsafe Self.keepSecrets(ssl, state) }
+  }
+
+  /// Without memory for them, only the receiving side stays with OpenSSL.
+  private static func keepSecrets(_ ssl: OpaquePointer, _ state: UnsafeMutablePointer<SessionState>) {
+    guard let memory = unsafe malloc(MemoryLayout<TrafficSecrets>.size) else { return }
+    let secrets = unsafe memory.bindMemory(to: TrafficSecrets.self, capacity: 1)
+    unsafe secrets.initialize(to: TrafficSecrets())
+    unsafe state.pointee.secrets = unsafe secrets
+    // For the callback `keepSecret`.
+    unsafe SSL_set_ex_data(ssl, 0, state)
   }
 
   deinit {
     unsafe SSL_free(ssl)
+    if let secrets = unsafe state.pointee.secrets {
+      unsafe OPENSSL_cleanse(secrets, MemoryLayout<TrafficSecrets>.size)
+      unsafe free(secrets)
+    }
     unsafe free(state)
   }
 
@@ -129,12 +148,14 @@ public struct Session: ~Copyable {
     unsafe state.pointee.hasDrainedSocket = false
     defer { unsafe state.pointee.receivesLeft = .max }
     let count = unsafe SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
-    if transmitsInKernel, !kernelTakesNewKeys, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
+    if transmitsInKernel, !kernelGetsNewKeys, unsafe state.pointee.keyUpdateRequested { return .keyUpdate }
     if count > 0 { return .bytes(Int(count)) }
     switch unsafe SSL_get_error(ssl, count) {
     case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
       return unsafe state.pointee.isInterrupted ? .interrupted : .wouldBlock
     case SSL_ERROR_ZERO_RETURN: return .ended
+    // close_notify behind a user_canceled, which OpenSSL 3.5 takes for the end's reason.
+    case SSL_ERROR_SYSCALL where unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0: return .ended
     default: return .failed
     }
   }
@@ -144,13 +165,13 @@ public struct Session: ~Copyable {
   /// The client has asked for a new key of ours (RFC 8446 §4.6.3), and has to get it before anything else. OpenSSL would give it
   /// with the next SSL_write, which comes late for a client that waits, and never where we send past OpenSSL.
   public var owesKeyUpdate: Bool {
-    unsafe state.pointee.keyUpdateRequested && (!transmitsInKernel || kernelTakesNewKeys)
+    unsafe state.pointee.keyUpdateRequested && (!transmitsInKernel || kernelGetsNewKeys)
   }
 
   /// Whether the sending side can get a new key: TLS 1.3 can, but where the kernel encrypts, it has to take a second key, and
   /// libssl to give it one.
   public var canRenewKey: Bool {
-    unsafe SSL_version(ssl) == TLS1_3_VERSION && (!transmitsInKernel || kernelTakesNewKeys)
+    unsafe SSL_version(ssl) == TLS1_3_VERSION && (!transmitsInKernel || kernelGetsNewKeys)
   }
 
   /// Whether only so much may be encrypted under one key: AES-GCM, RFC 8446 §5.5.

@@ -10,6 +10,8 @@ struct SessionState {
   let outbox: UnsafeMutablePointer<Outbox>
   /// The kernel encrypts what is sent on the socket.
   var transmitsInKernel = false
+  /// Kept while the receiving side may get into the kernel, too.
+  var secrets: UnsafeMutablePointer<TrafficSecrets>?
   /// A receive of the call that is being made, or was last, emptied the socket.
   var hasDrainedSocket = false
   /// How often the session may still receive in this read.

@@ -15,6 +15,10 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var acceptPauses = 0
   /// Handshakes done whose sending side the kernel encrypts.
   public var kernelTLS = 0
+  /// Those of them whose receiving side the kernel decrypts, too.
+  public var kernelReceive = 0
+  /// Those of them whose receiving side stayed with OpenSSL although the kernel should have it.
+  public var kernelReceiveRefused = 0
   /// Handshakes done whose sending side OpenSSL encrypts.
   public var userTLS = 0
   /// Handshakes that failed or took too long.
@@ -55,6 +59,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
     refusedWithoutMemory += other.refusedWithoutMemory
     acceptPauses += other.acceptPauses
     kernelTLS += other.kernelTLS
+    kernelReceive += other.kernelReceive
+    kernelReceiveRefused += other.kernelReceiveRefused
     userTLS += other.userTLS
     handshakesFailed += other.handshakesFailed
     kernelTLSRefused += other.kernelTLSRefused
@@ -76,7 +82,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
     """
     connections=\(connections) refused_at_limit=\(refusedAtLimit) \
     refused_without_descriptor=\(refusedWithoutDescriptor) accept_pauses=\(acceptPauses) \
-    refused_without_memory=\(refusedWithoutMemory) kernel_tls=\(kernelTLS) user_tls=\(userTLS) \
+    refused_without_memory=\(refusedWithoutMemory) kernel_tls=\(kernelTLS) kernel_receive=\(kernelReceive) \
+    kernel_receive_refused=\(kernelReceiveRefused) user_tls=\(userTLS) \
     handshakes_failed=\(handshakesFailed) kernel_tls_refused=\(kernelTLSRefused) key_updates=\(keyUpdates) \
     key_updates_refused=\(keyUpdatesRefused) key_limits=\(keyLimits) \
     requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) too_slow=\(tooSlow) \

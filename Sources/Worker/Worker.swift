@@ -232,6 +232,7 @@ package struct Worker: ~Copyable {
     for _ in 0..<context.limits.handshakeStepsPerTurn {
       guard let slot = handshakes.popFirst() else { return }
       end(slot, connections[slot].shakeHands(context: &context))
+      if let error = context.receiveRefusal.take() { control.note(receiveError: error) }
     }
   }
 

@@ -12,6 +12,8 @@ struct WorkerContext: ~Copyable {
   let requiresKernelTLS: Bool
   var responder: Responder
   var metrics = Metrics()
+  /// Why the kernel did not take over the receiving side of a connection, until the worker has told.
+  var receiveRefusal: Errno?
   /// Connections that are being sent a file.
   var fileSenders = 0
   /// Read once for a batch of events.

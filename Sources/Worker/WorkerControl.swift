@@ -19,6 +19,8 @@ package final class WorkerControl: Sendable {
   private let serving = Atomic(false)
   /// The first reason for which accepting has failed; 0 for none.
   private let firstAcceptError = Atomic<Int32>(0)
+  /// The first reason for which the kernel did not receive for a connection; 0 for none.
+  private let firstReceiveError = Atomic<Int32>(0)
   private let outcome = Mutex<Result<Metrics, Errno>?>(nil)
 
   /// Wakes the control plane when there is something to report.
@@ -57,6 +59,18 @@ package final class WorkerControl: Sendable {
 
   package var acceptError: Errno? {
     let error = firstAcceptError.load(ordering: .relaxed)
+    return error == 0 ? nil : Errno(rawValue: error)
+  }
+
+  /// The kernel does not receive for a connection. Only the first reason is kept.
+  func note(receiveError: Errno) {
+    let (isFirst, _) = firstReceiveError.compareExchange(
+      expected: 0, desired: receiveError.rawValue, ordering: .relaxed)
+    if isFirst { supervisor.waker.wake() }
+  }
+
+  package var receiveError: Errno? {
+    let error = firstReceiveError.load(ordering: .relaxed)
     return error == 0 ? nil : Errno(rawValue: error)
   }
 

@@ -43,6 +43,13 @@ struct Serve: ParsableCommand {
   var ktls: Configuration.KernelTLSMode?
 
   @Option(
+    help: """
+      Whether the kernel decrypts what clients send, too, where it encrypts: on or off. It makes idle connections \
+      small; see SECURITY.md (default: off).
+      """)
+  var ktlsReceive: Switch?
+
+  @Option(
     help: "Worker threads: a number, or auto for one a CPU (default: auto).", transform: WorkerCount.parse)
   var workers: WorkerCount?
 
@@ -120,12 +127,19 @@ struct Serve: ParsableCommand {
     let port = try Setting.value(tlsPort, "tls-port")?.number ?? 8443
     let certificate = try Setting.value(cert, "cert") ?? Setting.value(nil, "tls-cert")
     let key = try Setting.value(key, "key") ?? Setting.value(nil, "tls-key")
+    let receives = try Setting.value(ktlsReceive, "ktls-receive") == .on
+    if receives && mode == .off {
+      throw ValidationError("--ktls-receive on needs the kernel: use it with --ktls auto or require")
+    }
     switch (certificate, key) {
     case (let certificate?, let key?):
-      return Configuration.Secure(
+      var secure = Configuration.Secure(
         port: port, certificateFile: certificate, keyFile: key, kernelTLS: mode)
+      secure.receivesInKernel = receives
+      return secure
     case (nil, nil):
       if mode == .require { throw ValidationError("--ktls require needs a certificate: --cert and --key") }
+      if receives { throw ValidationError("--ktls-receive on needs a certificate: --cert and --key") }
       return nil
     case (_?, nil): throw ValidationError("--cert needs the certificate's private key, too: --key FILE")
     case (nil, _?): throw ValidationError("--key needs the certificate that it belongs to, too: --cert FILE")
@@ -134,4 +148,10 @@ struct Serve: ParsableCommand {
 }
 
 extension Configuration.KernelTLSMode: ExpressibleByArgument {}
+
+/// Something that is on or off.
+enum Switch: String, CaseIterable, ExpressibleByArgument {
+  case on, off
+}
+
 extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -13,6 +13,7 @@ import Testing
     #expect(serve.exitStatus == 0)
     for flag in [
       "<root>", "--host", "--port", "--tls-port", "--cert", "--tls-cert", "--key", "--tls-key", "--ktls",
+      "--ktls-receive",
       "--workers", "--min-send-rate", "--plaintext", "--tls-only", "--log-level",
     ] {
       #expect(serve.output.contains(flag), "\(flag)")

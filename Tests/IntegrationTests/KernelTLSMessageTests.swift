@@ -1,33 +1,58 @@
 import Testing
 
-/// What a TLS client may say at any time, where the kernel encrypts.
+/// What a TLS client may say at any time, where the kernel encrypts, and where it decrypts, too.
 @Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
 struct KernelTLSMessageTests {
   static let versions = [RecordProtection.tls12, RecordProtection.tls13]
 
-  @Test(arguments: Transfer.Transport.Moment.allCases)
-  func keyUpdateIsAnswered(moment: Transfer.Transport.Moment) throws {
-    try Transfer.Transport.kernelTLS.expectKeyUpdateIsAnswered(moment)
+  @Test(arguments: Transfer.Transport.kernel, Transfer.Transport.Moment.allCases)
+  func keyUpdateIsAnswered(transport: Transfer.Transport, moment: Transfer.Transport.Moment) throws {
+    try transport.expectKeyUpdateIsAnswered(moment)
   }
 
-  @Test func pipelinedKeyUpdates() throws {
-    try Transfer.Transport.kernelTLS.expectPipelinedKeyUpdates()
+  @Test(arguments: RecordProtection.Cipher.allCases)
+  func keyUpdateWithEachCipher(cipher: RecordProtection.Cipher) throws {
+    try Transfer.Transport.kernelBothWays.expectKeyUpdateIsAnswered(.betweenRequests, cipher)
   }
 
-  @Test(arguments: versions) func alertEndsADownload(version: UInt16) throws {
-    try Transfer.Transport.kernelTLS.expectAlertEndsDownload(version: version)
+  @Test(arguments: Transfer.Transport.kernel) func pipelinedKeyUpdates(transport: Transfer.Transport) throws {
+    try transport.expectPipelinedKeyUpdates()
   }
 
-  @Test(arguments: versions) func requestsDuringADownload(version: UInt16) throws {
-    try Transfer.Transport.kernelTLS.expectRequestsDuringDownload(version: version)
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func alertEndsADownload(transport: Transfer.Transport, version: UInt16) throws {
+    try transport.expectAlertEndsDownload(version: version)
   }
 
-  @Test func halfCloseDuringADownload() throws {
-    try Transfer.Transport.kernelTLS.expectHalfCloseDuringDownload()
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func requestsDuringADownload(transport: Transfer.Transport, version: UInt16) throws {
+    try transport.expectRequestsDuringDownload(version: version)
   }
 
-  @Test(arguments: versions, RecordProtection.Cipher.allCases)
-  func smallRecords(version: UInt16, cipher: RecordProtection.Cipher) throws {
-    try Transfer.Transport.kernelTLS.expectSmallRecords(version: version, cipher)
+  @Test(arguments: Transfer.Transport.kernel) func halfCloseDuringADownload(transport: Transfer.Transport)
+    throws
+  {
+    try transport.expectHalfCloseDuringDownload()
+  }
+
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func smallRecords(transport: Transfer.Transport, version: UInt16) throws {
+    for cipher in RecordProtection.Cipher.allCases {
+      try transport.expectSmallRecords(version: version, cipher)
+    }
+  }
+
+  @Test(arguments: Transfer.Transport.kernel, WrongRecord.allCases)
+  func wrongRecords(transport: Transfer.Transport, wrong: WrongRecord) throws {
+    try transport.expectAlert(for: wrong)
+  }
+
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func warningsAreNoEnd(transport: Transfer.Transport, version: UInt16) throws {
+    try transport.expectWarningsAreNoEnd(version: version)
+  }
+
+  @Test(arguments: Transfer.Transport.kernel) func cutRecord(transport: Transfer.Transport) throws {
+    try transport.expectCutRecordIsNoRequest()
   }
 }

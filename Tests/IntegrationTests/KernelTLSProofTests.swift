@@ -10,9 +10,9 @@ struct KernelTLSProofTests {
   private static let ownNetwork =
     hasOwnNetwork ? ["unshare", "-n", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""] : []
 
-  private func serve(_ mode: String) throws -> SluiceProcess {
+  private func serve(_ mode: String, _ flags: [String] = []) throws -> SluiceProcess {
     try SluiceProcess(
-      TemporarySite.common().path, .both(TestCertificates.ecdsa), flags: ["--ktls", mode],
+      TemporarySite.common().path, .both(TestCertificates.ecdsa), flags: ["--ktls", mode] + flags,
       prefix: Self.ownNetwork)
   }
 
@@ -52,6 +52,18 @@ struct KernelTLSProofTests {
     try waitUntil("the kernel has let go of all of them") { try counter("TlsCurrTxSw", sluice) == 0 }
     let metrics = try sluice.stopForMetrics()
     #expect(metrics["kernel_tls"] == count && metrics["user_tls"] == 0, "\(metrics)")
+  }
+
+  @Test(arguments: ["require", "auto"]) func kernelReceivesWhereItIsAskedTo(mode: String) throws {
+    let sluice = try serve(mode, ["--ktls-receive", "on"])
+    #expect(sluice.listening.contains { $0.contains(" ktls=on receive=on ") }, "\(sluice.listening)")
+    let before = (try counter("TlsTxSw", sluice), try counter("TlsRxSw", sluice))
+    let count = try connect(to: sluice)
+    #expect(try counter("TlsTxSw", sluice) - before.0 == count)
+    #expect(try counter("TlsRxSw", sluice) - before.1 == count)
+    #expect(try counter("TlsDecryptError", sluice) == 0)
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["kernel_receive"] == count && metrics["kernel_receive_refused"] == 0, "\(metrics)")
   }
 
   @Test func kernelCountsNothingWhenItIsOff() throws {

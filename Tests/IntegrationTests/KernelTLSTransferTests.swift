@@ -34,7 +34,7 @@ struct KernelTLSTransferTests {
       try compare(Self.sizes.map { "\($0).bin" }, transport, sluice, secure)
     }
     let metrics = try sluice.stopForMetrics()
-    #expect(metrics["kernel_tls"] == (transport == .kernelTLS ? combinations.count : 0))
+    #expect(metrics["kernel_tls"] == (transport.isInKernel ? combinations.count : 0))
     #expect(metrics["user_tls"] == (transport == .userTLS ? combinations.count : 0))
     #expect(metrics["broken"] == 0 && metrics["truncated"] == 0, "\(metrics)")
   }
@@ -43,7 +43,8 @@ struct KernelTLSTransferTests {
     let sluice = try transport.serve(TemporarySite.common().path)
     switch transport {
     case .plain: try compare(["big.bin"], transport, sluice, nil)
-    case .userTLS: for secure in Curl.Secure.preferred { try compare(["big.bin"], transport, sluice, secure) }
+    case .userTLS, .kernelBothWays:
+      for secure in Curl.Secure.preferred { try compare(["big.bin"], transport, sluice, secure) }
     case .kernelTLS:
       for secure in Curl.Secure.all where secure.version == "1.3" || secure.cipher == "AES-128-GCM" {
         try compare(["big.bin"], transport, sluice, secure)
@@ -52,7 +53,7 @@ struct KernelTLSTransferTests {
   }
 
   /// Ranges, in requests that come all at once.
-  @Test(arguments: [Transfer.Transport.userTLS, .kernelTLS], ["-tls1_2", "-tls1_3"])
+  @Test(arguments: [Transfer.Transport.userTLS, .kernelTLS, .kernelBothWays], ["-tls1_2", "-tls1_3"])
   func pipelinedRanges(transport: Transfer.Transport, version: String) throws {
     let sluice = try transport.serve(TemporarySite.common().path)
     let size = 1 << 20 + 1

@@ -41,6 +41,7 @@ import Testing
       try expect(64, [site(), "--workers=\(workers)"], naming: "--workers")
     }
     try expect(64, [site(), "--ktls", "maybe"], naming: "--ktls")
+    try expect(64, [site(), "--ktls-receive", "maybe"], naming: "--ktls-receive")
     for rate in ["-1", "slow", "5000000000"] {
       try expect(64, [site(), "--min-send-rate=\(rate)"], naming: "--min-send-rate")
     }
@@ -58,6 +59,9 @@ import Testing
     try expect(64, [site(), "--plaintext", "--tls-only"] + flags, naming: "--plaintext", "--tls-only")
     try expect(64, [site(), "--tls-only"], naming: "--tls-only", "--cert")
     try expect(64, [site(), "--ktls", "require"], naming: "--ktls", "--cert")
+    try expect(64, [site(), "--ktls-receive", "on"], naming: "--ktls-receive", "--cert")
+    try expect(
+      64, [site(), "--ktls", "off", "--ktls-receive", "on"] + flags, naming: "--ktls-receive", "--ktls")
     try expect(64, [site(), "--port", "8443"] + flags, naming: "--port", "--tls-port", "8443")
     try expect(64, ["doctor", "--frobnicate"], naming: "--frobnicate", "sluice doctor --help")
   }

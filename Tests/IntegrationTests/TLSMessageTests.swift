@@ -29,4 +29,16 @@ import Testing
   func smallRecords(version: UInt16, cipher: RecordProtection.Cipher) throws {
     try Transfer.Transport.userTLS.expectSmallRecords(version: version, cipher)
   }
+
+  @Test(arguments: WrongRecord.allCases) func wrongRecords(wrong: WrongRecord) throws {
+    try Transfer.Transport.userTLS.expectAlert(for: wrong)
+  }
+
+  @Test(arguments: versions) func warningsAreNoEnd(version: UInt16) throws {
+    try Transfer.Transport.userTLS.expectWarningsAreNoEnd(version: version)
+  }
+
+  @Test func cutRecord() throws {
+    try Transfer.Transport.userTLS.expectCutRecordIsNoRequest()
+  }
 }

@@ -9,7 +9,7 @@ import Testing
   static func failure(_ certificate: String, _ key: String) throws -> String? {
     let (certificateFile, keyFile) = (try Certificates.path(certificate), try Certificates.path(key))
     do {
-      _ = try ServerContext(certificateFile: certificateFile, keyFile: keyFile, usesKernelTLS: false)
+      _ = try ServerContext(certificateFile: certificateFile, keyFile: keyFile, kernel: .init())
       return nil
     } catch {
       let folder = try Certificates.path("")
@@ -88,11 +88,11 @@ import Testing
     let good = (certificate: try Certificates.path("ecdsa.pem"), key: try Certificates.path("ecdsa.key"))
     let bad = folder("bad")
     let ofCertificate = try #require(throws: ContextError.self) {
-      _ = try ServerContext(certificateFile: bad, keyFile: good.key, usesKernelTLS: false)
+      _ = try ServerContext(certificateFile: bad, keyFile: good.key, kernel: .init())
     }
     #expect(ofCertificate.description.hasPrefix("\(bad): no usable certificate in it (PEM, leaf first): "))
     let ofKey = try #require(throws: ContextError.self) {
-      _ = try ServerContext(certificateFile: good.certificate, keyFile: bad, usesKernelTLS: false)
+      _ = try ServerContext(certificateFile: good.certificate, keyFile: bad, kernel: .init())
     }
     #expect(ofKey.description.hasPrefix("\(bad): no usable private key in it (PEM): "))
     for error in [ofCertificate, ofKey] { #expect(!error.description.contains("\n")) }
@@ -106,13 +106,13 @@ import Testing
     try folder.write("chain", leaf + issuer)
     try folder.write("all", leaf + issuer + (try readText(Certificates.path("ecdsa.key"))))
     let key = try Certificates.path("ecdsa.key")
-    _ = try ServerContext(certificateFile: folder("chain"), keyFile: key, usesKernelTLS: true)
-    _ = try ServerContext(certificateFile: folder("all"), keyFile: folder("all"), usesKernelTLS: true)
+    _ = try ServerContext(certificateFile: folder("chain"), keyFile: key, kernel: .sending)
+    _ = try ServerContext(certificateFile: folder("all"), keyFile: folder("all"), kernel: .sending)
     // The leaf must come first.
     try folder.write("reversed", issuer + leaf)
     let reversed = folder("reversed")
     let error = try #require(throws: ContextError.self) {
-      _ = try ServerContext(certificateFile: reversed, keyFile: key, usesKernelTLS: true)
+      _ = try ServerContext(certificateFile: reversed, keyFile: key, kernel: .sending)
     }
     #expect(error.description == "\(key): this private key does not fit the certificate in \(reversed)")
   }
@@ -124,7 +124,7 @@ import Testing
     try folder.setMode("secret", 0)
     let (secret, certificate) = (folder("secret"), try Certificates.path("ecdsa.pem"))
     let error = try #require(throws: ContextError.self) {
-      _ = try ServerContext(certificateFile: certificate, keyFile: secret, usesKernelTLS: false)
+      _ = try ServerContext(certificateFile: certificate, keyFile: secret, kernel: .init())
     }
     #expect(error.description == "\(secret): cannot read the private key: Permission denied")
   }

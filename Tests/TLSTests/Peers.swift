@@ -150,7 +150,7 @@ final class Pair {
       guard fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else { throw SetUpError("fcntl") }
     }
     let certificateFile = try Certificates.path("\(certificate).pem")
-    let ownContext = try context ?? Self.makeContext(certificate, usesKernelTLS: overTCP)
+    let ownContext = try context ?? Self.makeContext(certificate, kernel: overTCP ? .sending : .init())
     client = try Client(clientDescriptor, trusting: certificateFile, offer)
     outbox = OutboxMemory(capacity: outboxCapacity)
     guard let session = unsafe Session(context: ownContext, descriptor: server, outbox: outbox.pointer) else {
@@ -179,10 +179,10 @@ final class Pair {
     }
   }
 
-  static func makeContext(_ certificate: String, usesKernelTLS: Bool) throws -> ServerContext {
+  static func makeContext(_ certificate: String, kernel: KernelTLS.Use) throws -> ServerContext {
     try ServerContext(
       certificateFile: Certificates.path("\(certificate).pem"),
-      keyFile: Certificates.path("\(certificate).key"), usesKernelTLS: usesKernelTLS)
+      keyFile: Certificates.path("\(certificate).key"), kernel: kernel)
   }
 
   /// No program that another test starts meanwhile shall hold a copy.

@@ -250,7 +250,7 @@ extension Session.ReadProgress: Equatable {
   @Test(arguments: versions)
   func ticketsAreGivenAndTaken(version: Int32) throws {
     let offer = ClientOffer(version: version)
-    let context = try Pair.makeContext("ecdsa", usesKernelTLS: false)
+    let context = try Pair.makeContext("ecdsa", kernel: .init())
     let first = try Pair(offer, context: context)
     #expect(first.shakeHands() == (.done, .done))
     #expect(!first.client.wasResumed)
@@ -264,7 +264,7 @@ extension Session.ReadProgress: Equatable {
 
     // Another context has another key: a full handshake, and no failure.
     for (context, isResumed) in [
-      (context, true), (try Pair.makeContext("ecdsa", usesKernelTLS: false), false),
+      (context, true), (try Pair.makeContext("ecdsa", kernel: .init()), false),
     ] {
       let second = try Pair(offer, context: context)
       #expect(unsafe SSL_set_session(second.client.ssl, ticket) == 1)

@@ -23,9 +23,12 @@ enum KeyLimit {
   {
     // As in the server.
     signal(SIGPIPE, SIG_IGN)
+    var use = KernelTLS.Use()
+    use.transmits = kernel
+    use.getsNewKeys = newKeys
     let context = try ServerContext(
       certificateFile: Certificates.path("ecdsa.pem"), keyFile: Certificates.path("ecdsa.key"),
-      usesKernelTLS: kernel, kernelTakesNewKeys: newKeys)
+      kernel: use)
     return try RunningWorker(limits, file: "file", size: size, tls: context)
   }
 

@@ -74,3 +74,8 @@ int CLinux_tcpDelivery(int fd, uint64_t *acknowledged, uint32_t *waiting);
 
 // WIFEXITED and friends are macros that Swift can't see.
 int CLinux_exitStatus(int status);
+
+// A record of kernel TLS that is not of application data: sendmsg(2) with TLS_SET_RECORD_TYPE and recvmsg(2) with
+// TLS_GET_RECORD_TYPE. `type` is left alone where the kernel gives none.
+ssize_t CLinux_sendRecord(int fd, uint8_t type, const void *bytes, size_t count);
+ssize_t CLinux_receiveRecord(int fd, uint8_t *type, void *bytes, size_t count);

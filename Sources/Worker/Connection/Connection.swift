@@ -251,6 +251,13 @@ struct Connection: ~Copyable {
     }
     if transport.encryption == .kernel {
       context.metrics.kernelTLS += 1
+      do throws(Errno) {
+        try transport.moveIntoKernel()
+        if !transport.receivesThroughSession { context.metrics.kernelReceive += 1 }
+      } catch {
+        context.metrics.kernelReceiveRefused += 1
+        context.receiveRefusal = error
+      }
     } else {
       context.metrics.userTLS += 1
       if context.requiresKernelTLS {
@@ -378,18 +385,22 @@ struct Connection: ~Copyable {
   mutating func receive(_ context: inout WorkerContext, ignoringEnd: Bool = false) -> Session.ReadProgress {
     let room = unsafe context.room()
     context.requestsLeft &-= 1
-    if transport.isSecure { return unsafe receiveSecure(into: room, ignoringEnd: ignoringEnd, &context) }
+    if transport.receivesThroughSession {
+      return unsafe receiveSecure(into: room, ignoringEnd: ignoringEnd, &context)
+    }
     switch unsafe transport.socket.receive(into: room) {
     case .bytes(let count):
-      // A short receive has emptied the socket: epoll(7) tells when there is more.
-      socketMayHaveMore = peerEnded || count == room.count
+      // A short receive has emptied the socket, as a rule: epoll(7) tells when there is more.
+      socketMayHaveMore = peerEnded || count == room.count || transport.mayHideKeyUpdate
       context.noteReceived(count)
       return .bytes(count)
     case .wouldBlock:
       socketMayHaveMore = false
-      return .wouldBlock
-    case .ended: return .ended
-    case .failed: return .failed
+      return transport.clientHasClosed ? .ended : .wouldBlock
+    case .ended:
+      if !transport.isSecure || transport.clientHasClosed { return .ended }
+      return ignoringEnd ? .wouldBlock : .failed
+    case .failed(let error): return transport.receiveRecord(after: error)
     }
   }
 

@@ -35,23 +35,37 @@ struct Transport: ~Copyable {
     case outOfMemory
   }
 
+  /// What is left of TLS to see to.
+  enum Security: ~Copyable {
+    /// Nothing: a plaintext listener.
+    case none
+    /// OpenSSL has the receiving side, and the sending side if the kernel has not.
+    case session(Session)
+    /// The kernel has both.
+    case kernel(KernelSession)
+  }
+
   let socket: Socket
-  /// nil on a plaintext listener.
-  private let session: Session?
-  private(set) var encryption: Encryption
+  var security: Security
+  /// Receiving goes through a session of OpenSSL's.
+  var receivesThroughSession: Bool
+  var encryption: Encryption
+  /// A KeyUpdate may lie behind what a short receive has taken, and the poller would never tell: a kernel that takes a second
+  /// key (Linux 7.3) calls a socket not readable that waits for one, though it has not given out the KeyUpdate yet.
+  var mayHideKeyUpdate = false
   /// close_notify has left, or waits in the outbox.
-  private(set) var hasSentCloseNotify = false
+  var hasSentCloseNotify = false
   /// The socket takes in no more than `Limits.unsentBytes` beyond what is on its way.
   private var hasUnsentLimit = false
   /// Bytes that may still be encrypted before a new key is due: RFC 8446 §5.5. Plaintext has no end.
-  private var keyBytesLeft = Int64.max
+  var keyBytesLeft = Int64.max
   /// How much OpenSSL encrypts for one send, in units of `Limits.encryptedAtLeast`.
   private var step = 1
   /// What the session may take up.
-  private let sessionShare: MemoryShare?
+  var sessionShare: MemoryShare?
   /// What the session's buffers take up while OpenSSL keeps them: in the handshake, and for connections that are busy, not
   /// for those that wait.
-  private var bufferShare: MemoryShare?
+  var bufferShare: MemoryShare?
 
   init(socket: consuming Socket, session: consuming Session?, context: borrowing WorkerContext) {
     // Until the handshake says otherwise, nothing can be left to the kernel.
@@ -60,156 +74,17 @@ struct Transport: ~Copyable {
     unsafe bufferShare =
       session == nil ? nil : MemoryShare(of: context.memory, context.limits.sessionBufferMemory)
     self.socket = socket
-    self.session = session
+    receivesThroughSession = session != nil
+    security = if let session = consume session { .session(session) } else { .none }
   }
 
   var isSecure: Bool { encryption != .none }
-
-  // MARK: The session
-
-  /// Goes on with the handshake; when it is done, `encryption` is final.
-  mutating func handshake(_ limits: Limits) -> Session.HandshakeProgress {
-    let (progress, isInKernel) =
-      switch session {
-      case .some(let session): (session.handshake(), session.transmitsInKernel)
-      case .none: (.failed, false)
-      }
-    switch progress {
-    case .done:
-      encryption = isInKernel ? .kernel : .user
-      bufferShare = nil
-      beginKey(limits)
-    case .plaintextHTTP: encryption = .none
-    case .wouldBlock, .full, .failed: break
-    }
-    return progress
-  }
-
-  /// Makes the session ticket, if it has not gone with a response.
-  func issueTicket() {
-    switch session {
-    case .some(let session): session.issueTicket()
-    case .none: break
-    }
-  }
-
-  /// The session has received something that was not read yet.
-  var sessionHoldsMore: Bool {
-    switch session {
-    case .some(let session): session.holdsMore
-    case .none: false
-    }
-  }
-
-  /// What the session did last has received all that the socket had.
-  var hasDrainedSocket: Bool {
-    switch session {
-    case .some(let session): session.hasDrainedSocket
-    case .none: false
-    }
-  }
-
-  var keepsBuffers: Bool { bufferShare != nil }
-
-  /// Lets OpenSSL keep its buffers from one record to the next, for a connection that is busy. False if there is no memory
-  /// for that; then it goes on without.
-  mutating func keepBuffers(_ context: borrowing WorkerContext) -> Bool {
-    guard let share = unsafe MemoryShare(of: context.memory, context.limits.sessionBufferMemory) else {
-      return false
-    }
-    bufferShare = consume share
-    switch session {
-    case .some(let session): session.keepBuffers()
-    case .none: break
-    }
-    return true
-  }
-
-  /// Frees OpenSSL's buffers.
-  mutating func releaseBuffers() {
-    bufferShare = nil
-    switch session {
-    case .some(let session): session.releaseBuffers()
-    case .none: break
-    }
-  }
-
-  /// Sends close_notify, or puts it into the outbox, unless that was done.
-  mutating func sendCloseNotify() -> Session.SendProgress {
-    guard isSecure, !hasSentCloseNotify else { return .done }
-    let progress: Session.SendProgress =
-      switch session {
-      case .some(let session): session.sendCloseNotify()
-      case .none: .failed
-      }
-    hasSentCloseNotify = progress == .done
-    return progress
-  }
 
   /// From now on the socket takes in little that is not on its way.
   mutating func limitUnsent(_ limits: Limits) {
     guard !hasUnsentLimit else { return }
     hasUnsentLimit = true
     socket.limitUnsent(bytes: limits.unsentBytes)
-  }
-
-  // MARK: Keys
-
-  /// The sending side has a key that nothing was encrypted with.
-  private mutating func beginKey(_ limits: Limits) {
-    let hasLimit =
-      switch session {
-      case .some(let session): session.hasKeyLimit
-      case .none: false
-      }
-    keyBytesLeft = hasLimit ? limits.bytesPerKey : .max
-  }
-
-  /// So many bytes were encrypted.
-  @inline(__always)
-  mutating func noteEncrypted(_ count: Int) {
-    keyBytesLeft &-= Int64(count)
-  }
-
-  /// The sending side has to get a new key, or the connection to end: the client has asked for one, or so much was encrypted
-  /// under this one as should be.
-  var newKeyIsDue: Bool { keyBytesLeft <= 0 }
-
-  /// Nothing more may be encrypted under this key.
-  func keyIsUsedUp(_ limits: Limits) -> Bool { keyBytesLeft <= limits.bytesPerKey - limits.bytesPerKeyAtMost }
-
-  var canRenewKey: Bool {
-    switch session {
-    case .some(let session): session.canRenewKey
-    case .none: false
-    }
-  }
-
-  /// Gives the sending side a new key.
-  mutating func renewKey(_ limits: Limits) -> Session.SendProgress {
-    let progress: Session.SendProgress =
-      switch session {
-      case .some(let session): session.renewKey()
-      case .none: .failed
-      }
-    if case .done = progress { beginKey(limits) }
-    return progress
-  }
-
-  // MARK: Receiving
-
-  /// Receives plaintext through the session. `ignoringEnd`: a response is on its way.
-  mutating func receiveSecure(into room: UnsafeMutableRawBufferPointer, ignoringEnd: Bool)
-    -> Session.ReadProgress
-  {
-    let (progress, owesKeyUpdate): (Session.ReadProgress, Bool) =
-      switch session {
-      case .some(let session):
-        unsafe (session.read(into: room, ignoringEnd: ignoringEnd), session.owesKeyUpdate)
-      case .none: (.failed, false)
-      }
-    if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
-    return progress
   }
 
   // MARK: Sending
@@ -359,9 +234,9 @@ struct Transport: ~Copyable {
     _ outgoing: inout Outgoing, _ context: inout WorkerContext
   ) -> Outcome {
     let isEncrypted =
-      switch session {
-      case .some(let session): unsafe session.encrypt(plaintext)
-      case .none: false
+      switch security {
+      case .session(let session): unsafe session.encrypt(plaintext)
+      default: false
       }
     guard isEncrypted else { return .broken }
     // close_notify leaves with the end of the last response, which saves a system call and a segment.

@@ -163,4 +163,89 @@ extension Transfer.Transport {
     let metrics = try sluice.stopForMetrics()
     #expect(metrics["broken"] == 0 && metrics["malformed"] == 0, "\(metrics)")
   }
+
+  /// What is wrong with a record is told by the alert that the RFC wants, and the connection ends.
+  func expectAlert(for wrong: WrongRecord) throws {
+    let sluice = try start()
+    for version in wrong.versions {
+      let client = try RecordClient(sluice.securePort, version: version)
+      try client.get("/1.bin")
+      #expect(try client.response().body == Pattern.bytes(1))
+      try wrong.send(client)
+      let rest = try client.rest()
+      #expect(rest.data.isEmpty)
+      if let alert = wrong.alert(self) { #expect(rest.alert == alert, "\(wrong), \(version)") }
+      #expect(rest.alert != nil && rest.alert != 0, "\(wrong), \(version)")
+    }
+    #expect(try Curl.run(flags() + [url(sluice) + "/hello.txt"]).output == "hello\n")
+    #expect(try sluice.stopForMetrics()["broken"] == wrong.versions.count)
+  }
+
+  /// Alerts that end nothing, and in TLS 1.2 the wish for another handshake, which is declined: RFC 5246 §7.2.2.
+  func expectWarningsAreNoEnd(version: UInt16) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, version: version)
+    for _ in 0..<2 {
+      // user_canceled
+      try client.sendAlert(90, level: 1)
+      try client.get("/1.bin")
+      #expect(try client.response().body == Pattern.bytes(1))
+    }
+    client.close()
+    let alert = try client.rest().alert
+    #expect(alert == 0, "\(String(describing: alert))")
+    #expect(try sluice.stopForMetrics()["broken"] == 0)
+  }
+
+  /// Half a record, and then the end of TCP: no request, and nothing of it is answered.
+  func expectCutRecordIsNoRequest() throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort)
+    try client.sendCut(Array("GET /1.bin HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
+    client.connection.endSending()
+    #expect(try client.rest().data.isEmpty)
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["requests"] == 0 && metrics["broken"] == 1, "\(metrics)")
+  }
+}
+
+/// Records that no client may send.
+enum WrongRecord: String, CaseIterable, Sendable {
+  case damaged, tooLong, unknownType, sealedChangeCipherSpec, finished, emptyHandshake, emptyAlert, longAlert
+  case keyUpdateOfAnotherKind, longKeyUpdate
+
+  var versions: [UInt16] {
+    switch self {
+    case .damaged, .tooLong, .unknownType: [RecordProtection.tls12, RecordProtection.tls13]
+    default: [RecordProtection.tls13]
+    }
+  }
+
+  /// The alert for it: RFC 8446 §5 and §6.2. Nil where OpenSSL is the one who decides, and versions of it do otherwise.
+  func alert(_ transport: Transfer.Transport) -> UInt8? {
+    switch self {
+    case .damaged: 20
+    case .tooLong: transport == .kernelBothWays ? 22 : nil
+    case .unknownType, .sealedChangeCipherSpec, .finished, .emptyHandshake, .emptyAlert:
+      transport == .kernelBothWays ? 10 : nil
+    case .longAlert, .longKeyUpdate: transport == .kernelBothWays ? 50 : nil
+    case .keyUpdateOfAnotherKind: 47
+    }
+  }
+
+  func send(_ client: RecordClient) throws {
+    typealias Kind = RecordClient.Kind
+    switch self {
+    case .damaged: try client.sendDamaged(Array("GET / HTTP/1.1\r\n".utf8))
+    case .tooLong: try client.send(Kind.data, [UInt8](repeating: 0x41, count: (1 << 14) + 1))
+    case .unknownType: try client.send(99, [1, 2, 3])
+    case .sealedChangeCipherSpec: try client.send(Kind.changeCipherSpec, [1])
+    case .finished: try client.send(Kind.handshake, [20, 0, 0, 32] + [UInt8](repeating: 0, count: 32))
+    case .emptyHandshake: try client.send(Kind.handshake, [])
+    case .emptyAlert: try client.send(Kind.alert, [])
+    case .longAlert: try client.send(Kind.alert, [2, 20, 0])
+    case .keyUpdateOfAnotherKind: try client.send(Kind.handshake, [24, 0, 0, 1, 2])
+    case .longKeyUpdate: try client.send(Kind.handshake, [24, 0, 0, 2, 0, 0])
+    }
+  }
 }

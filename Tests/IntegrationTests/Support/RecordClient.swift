@@ -115,6 +115,12 @@ final class RecordClient {
     try connection.send(record)
   }
 
+  /// The first half of a record.
+  func sendCut(_ content: [UInt8]) throws {
+    let record = try sending.seal(Kind.data, content)
+    try connection.send(Array(record[..<(record.count / 2)]))
+  }
+
   // MARK: Receiving
 
   /// What comes next.

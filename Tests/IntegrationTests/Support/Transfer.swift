@@ -5,9 +5,15 @@ enum Transfer {
     case plain
     case userTLS
     case kernelTLS
+    /// The kernel decrypts what is received, too.
+    case kernelBothWays
 
     /// Those that need no special kernel.
     static let everywhere = [plain, userTLS]
+
+    /// Those of kernel TLS.
+    static let kernel = [kernelTLS, kernelBothWays]
+    var isInKernel: Bool { Self.kernel.contains(self) }
 
     /// A server of this transport.
     func serve(
@@ -15,10 +21,11 @@ enum Transfer {
     ) throws -> SluiceProcess {
       switch self {
       case .plain: try SluiceProcess(root, flags: flags, prefix: prefix, binary: binary)
-      case .userTLS, .kernelTLS:
+      case .userTLS, .kernelTLS, .kernelBothWays:
         try SluiceProcess(
           root, .both(TestCertificates.ecdsa),
-          flags: ["--ktls", self == .userTLS ? "off" : "require"] + flags,
+          flags: ["--ktls", self == .userTLS ? "off" : "require"]
+            + (self == .kernelBothWays ? ["--ktls-receive", "on"] : []) + flags,
           prefix: prefix, binary: binary)
       }
     }

@@ -1,0 +1,188 @@
+import Reactor
+import TLS
+
+/// What TLS wants besides sending: the handshake, what is received, keys, and the end.
+extension Transport {
+  // MARK: The handshake
+
+  /// Goes on with the handshake; when it is done, `encryption` is final.
+  mutating func handshake(_ limits: Limits) -> Session.HandshakeProgress {
+    let (progress, isInKernel) =
+      switch security {
+      case .session(let session): (session.handshake(), session.transmitsInKernel)
+      default: (.failed, false)
+      }
+    switch progress {
+    case .done:
+      encryption = isInKernel ? .kernel : .user
+      bufferShare = nil
+      beginKey(limits)
+    case .plaintextHTTP: encryption = .none
+    case .wouldBlock, .full, .failed: break
+    }
+    return progress
+  }
+
+  /// Leaves the receiving side to the kernel, too, if it shall be. Then nothing of OpenSSL's is left, and receiving is what it
+  /// is without TLS. Throws why that can't be.
+  mutating func moveIntoKernel() throws(Errno) {
+    var moved: KernelSession?
+    switch security {
+    case .session(let session):
+      guard session.mayMoveIntoKernel else { return }
+      switch session.moveIntoKernel() {
+      case .moved(let kernel): moved = consume kernel
+      case .refused(let error): throw Errno(rawValue: error)
+      }
+    default: return
+    }
+    guard let kernel = moved.take() else { return }
+    mayHideKeyUpdate = kernel.canRenewKey
+    security = .kernel(kernel)
+    receivesThroughSession = false
+    sessionShare = nil
+  }
+
+  /// Makes the session ticket, if it has not gone with a response.
+  func issueTicket() {
+    switch security {
+    case .session(let session): session.issueTicket()
+    default: break
+    }
+  }
+
+  /// The session has received something that was not read yet.
+  var sessionHoldsMore: Bool {
+    switch security {
+    case .session(let session): session.holdsMore
+    default: false
+    }
+  }
+
+  /// What the session did last has received all that the socket had.
+  var hasDrainedSocket: Bool {
+    switch security {
+    case .session(let session): session.hasDrainedSocket
+    default: false
+    }
+  }
+
+  var keepsBuffers: Bool { bufferShare != nil }
+
+  /// Lets OpenSSL keep its buffers from one record to the next, for a connection that is busy. False if there is no memory
+  /// for that; then it goes on without.
+  mutating func keepBuffers(_ context: borrowing WorkerContext) -> Bool {
+    guard let share = unsafe MemoryShare(of: context.memory, context.limits.sessionBufferMemory) else {
+      return false
+    }
+    bufferShare = consume share
+    switch security {
+    case .session(let session): session.keepBuffers()
+    default: break
+    }
+    return true
+  }
+
+  /// Frees OpenSSL's buffers.
+  mutating func releaseBuffers() {
+    bufferShare = nil
+    switch security {
+    case .session(let session): session.releaseBuffers()
+    default: break
+    }
+  }
+
+  /// Sends close_notify, or puts it into the outbox, unless that was done.
+  mutating func sendCloseNotify() -> Session.SendProgress {
+    guard isSecure, !hasSentCloseNotify else { return .done }
+    let progress: Session.SendProgress =
+      switch security {
+      case .session(let session): session.sendCloseNotify()
+      case .kernel(let session): session.sendCloseNotify()
+      case .none: .failed
+      }
+    hasSentCloseNotify = progress == .done
+    return progress
+  }
+
+  // MARK: Keys
+
+  /// The sending side has a key that nothing was encrypted with.
+  private mutating func beginKey(_ limits: Limits) {
+    let hasLimit =
+      switch security {
+      case .session(let session): session.hasKeyLimit
+      case .kernel(let session): session.hasKeyLimit
+      case .none: false
+      }
+    keyBytesLeft = hasLimit ? limits.bytesPerKey : .max
+  }
+
+  /// So many bytes were encrypted.
+  @inline(__always)
+  mutating func noteEncrypted(_ count: Int) {
+    keyBytesLeft &-= Int64(count)
+  }
+
+  /// The sending side has to get a new key, or the connection to end: the client has asked for one, or so much was encrypted
+  /// under this one as should be.
+  var newKeyIsDue: Bool { keyBytesLeft <= 0 }
+
+  /// Nothing more may be encrypted under this key.
+  func keyIsUsedUp(_ limits: Limits) -> Bool { keyBytesLeft <= limits.bytesPerKey - limits.bytesPerKeyAtMost }
+
+  var canRenewKey: Bool {
+    switch security {
+    case .session(let session): session.canRenewKey
+    case .kernel(let session): session.canRenewKey
+    case .none: false
+    }
+  }
+
+  /// Gives the sending side a new key.
+  mutating func renewKey(_ limits: Limits) -> Session.SendProgress {
+    let progress: Session.SendProgress =
+      switch security {
+      case .session(let session): session.renewKey()
+      case .kernel(let session): session.renewKey()
+      case .none: .failed
+      }
+    if case .done = progress { beginKey(limits) }
+    return progress
+  }
+
+  // MARK: Receiving
+
+  /// Receives plaintext through the session. `ignoringEnd`: a response is on its way.
+  mutating func receiveSecure(into room: UnsafeMutableRawBufferPointer, ignoringEnd: Bool)
+    -> Session.ReadProgress
+  {
+    let (progress, owesKeyUpdate): (Session.ReadProgress, Bool) =
+      switch security {
+      case .session(let session):
+        unsafe (session.read(into: room, ignoringEnd: ignoringEnd), session.owesKeyUpdate)
+      default: (.failed, false)
+      }
+    if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
+    return progress
+  }
+
+  /// A plain receive has failed: there may be a record of TLS's own, where the kernel has the receiving side.
+  mutating func receiveRecord(after error: Errno) -> Session.ReadProgress {
+    let (progress, owesKeyUpdate): (Session.ReadProgress, Bool) =
+      switch security {
+      case .kernel(let session): (session.receiveRecord(after: error.rawValue), session.owesKeyUpdate)
+      default: (.failed, false)
+      }
+    if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
+    return progress
+  }
+
+  /// The client has sent close_notify, and the kernel has the receiving side.
+  var clientHasClosed: Bool {
+    switch security {
+    case .kernel(let session): session.hasEnded
+    default: false
+    }
+  }
+}

@@ -2,13 +2,14 @@
 # Measures sluice beside the floor (the least that a C loop can do) and, with --peers, beside nginx, lighttpd and h2o:
 # installs what is missing, builds, and writes report.md, report.json and chart.svg.
 #
-# Usage: scripts/bench.sh [--quick] [--peers] [--lab | --files] [--rounds N] [--out DIR]
+# Usage: scripts/bench.sh [--quick] [--peers] [--lab [--lane LANE] | --files] [--rounds N] [--out DIR]
 #
 #   --quick     about two minutes instead of twelve (with --peers: three instead of thirty). Without the large working
 #               set, unless with --files
 #   --peers     also nginx, lighttpd and h2o from Debian's packages
 #   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
 #               kernel, to about 2 %, whatever else the machine does. Five to fifteen minutes. With --peers: nginx, too
+#   --lane LANE with --lab: kernel, OpenSSL and nginx of a lane (bookworm, trixie, newest; see lib/lanes.sh)
 #   --files     only the large working set: 20,000 files, uniform and skewed, names that don't exist, and a crawler;
 #               and a slow disk (FUSE: as root). Three minutes; with --peers (nginx with and without open_file_cache,
 #               lighttpd, h2o) six, with --quick less
@@ -24,15 +25,22 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
+# shellcheck source=lib/lanes.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/lanes.sh"
 
 repo=$(repo_root)
-peers='' lab='' files='' out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
+peers='' lab='' lane='' files='' with=() out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
 
 while (($#)); do
     case $1 in
     --quick) plan+=(--quick) ;;
     --peers) peers=yes ;;
     --lab) lab=yes ;;
+    --lane)
+        lane=${2:-}
+        lane_suites "$lane" >/dev/null
+        shift
+        ;;
     --files)
         files=yes
         plan+=(--files)
@@ -56,6 +64,7 @@ while (($#)); do
     shift
 done
 
+[[ ! $lane || $lab ]] || die "--lane is for --lab"
 [[ ! $lab || ! $files ]] || die "--files measures times, --lab instructions: one of them"
 
 as_root() {
@@ -91,7 +100,8 @@ need_packages wrk gcc libc6-dev libssl-dev openssl pkg-config python3 curl strac
 # Its counters are shown where the machine has them; the benchmark does without.
 command -v perf >/dev/null || ! apt-cache show linux-perf >/dev/null 2>&1 || need_packages linux-perf
 if [[ $peers ]]; then
-    install_peers
+    # A lane has an nginx of its own.
+    [[ $lane ]] || install_peers
     plan+=(--peers)
 fi
 
@@ -107,14 +117,21 @@ gcc -std=gnu11 -O2 -Wall -Wextra -o "$tools/slow-disk" "$repo/Tests/SlowDisk/mai
 
 commit=$(git -C "$repo" rev-parse --short HEAD 2>/dev/null || echo unknown)
 [[ -z $(git -C "$repo" status --porcelain -- Sources Package.swift 2>/dev/null) ]] || commit+=' with local changes'
-plan+=(--commit "$commit" --sluice "$repo/.build/release/sluice" --tools "$tools" --out "$out")
+plan+=(--commit "$commit" --sluice "$repo/.build/release/sluice" --tools "$tools")
 
 # Debian's Python, not another that may be first on PATH: the lab sees this machine's files, slowly.
 rm -f "$out"/report.json "$out"/report.md "$out"/chart.svg
-if [[ $lab ]]; then
+bench=(/usr/bin/python3 -B "$repo/scripts/bench/bench.py" "${plan[@]}")
+if [[ $lane ]]; then
+    python=$(realpath /usr/bin/python3)
+    programs=(/usr/bin/python3 "/usr/lib/${python##*/}" "$repo/scripts/bench" "$tools" "$repo/.build/release/sluice")
+    for program in "${programs[@]}" "$tools"/{floor,connections} wrk openssl curl; do with+=(--with "$program"); done
+    SLUICE_LAB_ICOUNT=1 SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
+        "$repo/scripts/ktls-lab.sh" --lane "$lane" "${with[@]}" "${bench[@]}" --lab >"$out/report.json"
+elif [[ $lab ]]; then
     SLUICE_LAB_FORCE=1 SLUICE_LAB_ICOUNT=1 SLUICE_LAB_OUT=$out SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
-        "$repo/scripts/ktls-lab.sh" /usr/bin/python3 -B "$repo/scripts/bench/bench.py" --lab "${plan[@]}"
+        "$repo/scripts/ktls-lab.sh" "${bench[@]}" --lab --out "$out"
 else
-    /usr/bin/python3 -B "$repo/scripts/bench/bench.py" "${plan[@]}"
+    "${bench[@]}" --out "$out"
 fi
 /usr/bin/python3 -B "$repo/scripts/bench/report.py" "$out"

@@ -12,8 +12,8 @@ public struct KernelSession: ~Copyable {
   struct State {
     let version: KernelTLS.Version
     let cipher: KernelTLS.Cipher
-    /// Traffic secrets, for the keys that follow; zeros where the kernel takes no second key.
-    var secrets: TrafficSecrets
+    /// The kernel takes a second key for a direction, and there is such a thing. Then the traffic secrets, the client's first,
+    /// lie behind this.
     let canRenewKey: Bool
     /// The client has sent close_notify.
     var hasEnded = false
@@ -23,18 +23,43 @@ public struct KernelSession: ~Copyable {
     var warnings: UInt8 = 0
   }
 
-  /// Takes over the secrets of a session whose keys the kernel has. Nil if there is no memory for it.
-  init?(_ descriptor: Int32, _ state: consuming State) {
-    // Not allocate(capacity:), which ends the process if there is no memory.
-    guard let memory = unsafe malloc(MemoryLayout<State>.size) else { return nil }
+  /// For a session whose keys the kernel has, or gets. Nil if there is no memory for it.
+  init?(_ descriptor: Int32, _ state: State, _ secrets: borrowing TrafficSecrets) {
+    // Not allocate(capacity:), which ends the process if there is no memory. As small as it can be: there are many.
+    guard let memory = unsafe malloc(Self.size(state)) else { return nil }
     self.descriptor = descriptor
     unsafe self.state = memory.bindMemory(to: State.self, capacity: 1)
     unsafe self.state.initialize(to: state)
+    if state.canRenewKey {
+      unsafe secrets.client.copy(to: secretBytes(TLS_RX))
+      unsafe secrets.server.copy(to: secretBytes(TLS_TX))
+    }
+  }
+
+  private static func size(_ state: State) -> Int {
+    MemoryLayout<State>.size + (state.canRenewKey ? 2 * state.cipher.hashCount : 0)
   }
 
   deinit {
-    unsafe OPENSSL_cleanse(state, MemoryLayout<State>.size)
+    unsafe OPENSSL_cleanse(state, Self.size(state.pointee))
     unsafe free(state)
+  }
+
+  private func secretBytes(_ direction: Int32) -> UnsafeMutableRawBufferPointer {
+    let count = unsafe state.pointee.cipher.hashCount
+    return unsafe UnsafeMutableRawBufferPointer(
+      start: UnsafeMutableRawPointer(state) + MemoryLayout<State>.size + (direction == TLS_RX ? 0 : count),
+      count: count)
+  }
+
+  /// Gives the kernel the key that follows for a direction: TLS_TX or TLS_RX.
+  private func advanceKey(_ direction: Int32) -> Bool {
+    let bytes = unsafe secretBytes(direction)
+    var secret = unsafe TrafficSecret(copying: bytes)
+    defer { KeySchedule.wipe(&secret) }
+    guard unsafe secret.advance(state.pointee.cipher, descriptor, direction) else { return false }
+    unsafe secret.copy(to: bytes)
+    return true
   }
 
   // MARK: Receiving
@@ -106,9 +131,7 @@ public struct KernelSession: ~Copyable {
     }
     // Under the next key nothing could be opened.
     guard canRenewKey else { return .keyUpdate }
-    guard unsafe state.pointee.secrets.client.advance(state.pointee.cipher, descriptor, TLS_RX) else {
-      return fail(.internalError)
-    }
+    guard advanceKey(TLS_RX) else { return fail(.internalError) }
     if request == SSL_KEY_UPDATE_REQUESTED { unsafe state.pointee.owesKeyUpdate = true }
     return .interrupted
   }
@@ -119,7 +142,7 @@ public struct KernelSession: ~Copyable {
   public var owesKeyUpdate: Bool { unsafe state.pointee.owesKeyUpdate }
 
   /// Whether the kernel takes a second key for a direction, and the protocol knows of such a thing.
-  public var canRenewKey: Bool { unsafe state.pointee.canRenewKey && state.pointee.version == .tls13 }
+  public var canRenewKey: Bool { unsafe state.pointee.canRenewKey }
 
   /// Whether only so much may be encrypted under one key: AES-GCM, RFC 8446 §5.5.
   public var hasKeyLimit: Bool { unsafe state.pointee.cipher != .chaCha20Poly1305 }
@@ -132,8 +155,7 @@ public struct KernelSession: ~Copyable {
     let progress = unsafe message.span.withUnsafeBytes { unsafe send(UInt8(SSL3_RT_HANDSHAKE), $0) }
     guard case .done = progress else { return progress }
     unsafe state.pointee.owesKeyUpdate = false
-    return unsafe state.pointee.secrets.server.advance(state.pointee.cipher, descriptor, TLS_TX)
-      ? .done : .failed
+    return advanceKey(TLS_TX) ? .done : .failed
   }
 
   /// Sends close_notify (RFC 8446 §6.1).
@@ -204,6 +226,16 @@ struct TrafficSecrets {
 /// The secret of one direction: RFC 8446 §7.1. As long as the cipher's hash.
 struct TrafficSecret {
   var bytes = KeySchedule.Secret(repeating: 0)
+
+  init() {}
+
+  init(copying other: UnsafeMutableRawBufferPointer) {
+    for index in other.indices { unsafe bytes[index] = other[index] }
+  }
+
+  func copy(to other: UnsafeMutableRawBufferPointer) {
+    for index in other.indices { unsafe other[index] = bytes[index] }
+  }
 
   /// Gives the kernel the key that follows.
   mutating func advance(_ cipher: KernelTLS.Cipher, _ descriptor: Int32, _ direction: Int32) -> Bool {

@@ -14,7 +14,7 @@ import machine
 import probes
 from files import make_files
 from measure import Failed, count_hardware_events, count_system_calls, measure, run_load
-from plan import ALL, FILES, TEN, TRANSPORTS, Case, make_plan
+from plan import ALL, FILES, HELD, KERNEL, TEN, TRANSPORTS, Case, make_plan
 from processes import kernel_tls_connections
 from servers import (FILE_PEERS, PEERS, Bench, Floor, Nginx, Sluice, Unavailable, check, check_files,
                      find_program, large_cache)
@@ -30,7 +30,7 @@ def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sluice", type=Path, required=True)
     parser.add_argument("--tools", type=Path, required=True, help="the folder of floor, connections and certificates")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="a folder for report.json, instead of standard output")
     parser.add_argument("--command", required=True)
     parser.add_argument("--commit", required=True)
     parser.add_argument("--rounds", type=int)
@@ -77,6 +77,8 @@ class Benchmark:
             self.start(server)
         if self.plan.probes:
             self.probe_memory()
+        for held in self.plan.held:
+            self.probe_memory(held)
         for number in range(self.plan.rounds):
             for case in self.plan.cases:
                 self.measure_case(number, case, self.working())
@@ -161,11 +163,11 @@ class Benchmark:
             self.probes[name] = {"failed": str(reason)}
         progress(f"{name}: {self.probes[name]}")
 
-    def probe_memory(self):
+    def probe_memory(self, held=HELD):
         for server in [s for s in self.working() if s.name != "floor"]:
             for transport in TRANSPORTS:
-                if transport != "kernel" or self.bench.kernel_tls:
-                    self.probe(f"idle {transport} {server.name}", probes.idle_memory, server, transport)
+                if transport not in KERNEL or self.bench.kernel_tls and transport in server.kernel_transports:
+                    self.probe(f"idle {transport} {server.name} {held}", probes.idle_memory, server, transport, held)
 
     def sluice(self):
         return next((s for s in self.working() if s.name == "sluice"), None)
@@ -264,7 +266,11 @@ def main():
                 "file_servers": [kind.name for kind in benchmark.file_kinds], "nginx_open_files": large_cache(),
                 "sizes": list(benchmark.plan.sizes)}
         report = {"machine": facts, "plan": plan, **benchmark.result()}
-    (arguments.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    text = json.dumps(report, indent=1) + "\n"
+    if arguments.out:
+        (arguments.out / "report.json").write_text(text)
+    else:
+        print(text, end="")
 
 
 if __name__ == "__main__":

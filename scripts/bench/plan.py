@@ -7,7 +7,12 @@ KiB, MiB = 1024, 1024 * 1024
 SIZES = {"1 KiB": KiB, "16 KiB": 16 * KiB, "100 KiB": 100 * KiB, "1 MiB": MiB, "10 MiB": 10 * MiB}
 
 # How the bytes leave. The order is that of the report.
-TRANSPORTS = {"plain": "plaintext", "kernel": "kernel TLS", "user": "user TLS"}
+TRANSPORTS = {"plain": "plaintext", "kernel": "kernel TLS", "both": "kernel TLS, both ways", "user": "user TLS"}
+# Those of the kernel; both ways is sluice's own.
+KERNEL = ("kernel", "both")
+
+# Idle connections: what every peer's default limits allow.
+HELD = 900
 
 # The large working set: so many files of one size in so many folders, more than a server keeps by default.
 FILES, FOLDERS, FILE_SIZE = 20_000, 200, 4 * KiB
@@ -68,6 +73,7 @@ class Plan:
     counts: tuple  # the loads for which system calls and hardware counters are counted
     probes: bool  # idle connections and instructions
     long_probes: bool  # 10,000 idle connections, two workers
+    held: tuple = ()  # how many idle connections, where the kernel's memory for them is looked at, too
     file_cases: tuple = ()  # those of the large working set, which have servers of their own
 
     @property
@@ -75,7 +81,7 @@ class Plan:
         new = []
         if self.new_connections:
             new = [Case("plain", "1 KiB", CLOSE)]
-            new += [Case(t, "1 KiB", load) for t in ("kernel", "user") for load in (FULL, RESUMED)]
+            new += [Case(t, "1 KiB", load) for t in TRANSPORTS if t != "plain" for load in (FULL, RESUMED)]
         return list(self.keep_alive) + new
 
     def seconds_of(self, case):
@@ -101,7 +107,7 @@ def make_plan(lab, quick, peers, files, rounds):
     if lab:
         sizes = ("1 KiB", "100 KiB") if quick else ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
         cases = tuple(Case(t, size, FOUR) for t in TRANSPORTS for size in sizes)
-        return Plan(rounds or 1, 1, 0, sizes, cases, False, (), False, False)
+        return Plan(rounds or 1, 1, 0, sizes, cases, False, (), False, False, held=(1_000,) if quick else (1_000, 10_000))
     if quick:
         sizes = ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
         cases = [Case(t, size, TEN) for t in TRANSPORTS for size in sizes]

@@ -17,11 +17,10 @@ from dataclasses import replace
 
 from files import path_of
 from measure import Failed, measure
-from plan import DISK_CASES, FILES, FILE_SIZE, HUNDRED, PACED, SIZES, Case
-from processes import Process, free_ports, pinned, proportional_kib, resident_kib
+from plan import DISK_CASES, FILES, FILE_SIZE, HELD, HUNDRED, PACED, SIZES, Case
+from processes import Process, free_ports, pinned, proportional_kib, resident_kib, slab_kib
 from servers import check
 
-HELD = 900  # what every peer's default limits allow
 CROWD = 10_000
 FEW, MANY = 1_000, 11_000
 # A crawler beside hot files, and a cache that holds the hot ones several times, but not all.
@@ -48,15 +47,18 @@ def idle_connections(bench, endpoint, count):
         raise Failed(f"the server closed {count - kept} of {count} idle connections meanwhile")
 
 
-def idle_memory(bench, server, transport):
-    """KiB of PSS and RSS for each of 900 idle connections. To be asked before the server has had any load."""
+def idle_memory(bench, server, transport, held=HELD):
+    """KiB of PSS and RSS for each of so many idle connections, and of the kernel's slabs for both ends of each. To be asked
+    before the server has had any load."""
     endpoint = server.endpoint(Case(transport, "1 KiB", HUNDRED))
     pids = endpoint.process.pids
-    before = proportional_kib(pids), resident_kib(pids)
-    with idle_connections(bench, endpoint, HELD):
-        after = proportional_kib(pids), resident_kib(pids)
-    return {"pss_kib": (after[0] - before[0]) / HELD, "rss_kib": (after[1] - before[1]) / HELD,
-            "connections": HELD}
+    def memory():
+        return proportional_kib(pids), resident_kib(pids), slab_kib()
+
+    before = memory()
+    with idle_connections(bench, endpoint, held):
+        pss, rss, slab = ((b - a) / held for a, b in zip(before, memory()))
+    return {"pss_kib": pss, "rss_kib": rss, "slab_kib": slab, "connections": held}
 
 
 def user_instructions(bench, server):

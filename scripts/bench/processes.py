@@ -125,6 +125,11 @@ def proportional_kib(pids):
     return sum(_size(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in pids)
 
 
+def slab_kib():
+    """What the kernel holds of its own structures, for the whole machine."""
+    return _size("/proc/meminfo", "Slab:")
+
+
 def _size(path, label):
     for line in Path(path).read_text().splitlines():
         if line.startswith(label):

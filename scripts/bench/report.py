@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import chart
-from plan import TRANSPORTS
+from plan import KERNEL, TRANSPORTS
 from targets import CPU, FILE_PEERS, NOT_MEASURED, Targets, ratio
 
 # Title, name in the JSON, digits, and whether it says something in the lab, where time is instructions.
@@ -173,25 +173,26 @@ class Report:
                  if r["server"] == "sluice" and r["load"] == load and r.get("median")}
         rows = []
         for size in self.data["plan"]["sizes"]:
-            plain, kernel, user = (found.get((size, transport)) for transport in TRANSPORTS)
+            plain, kernel, both, user = (found.get((size, transport)) for transport in TRANSPORTS)
             if plain and kernel and user:
-                rows.append([size, number(plain, 1), number(kernel, 1), number(user, 1), number(kernel / user, 2)])
+                rows.append([size, number(plain, 1), number(kernel, 1), number(both, 1) if both else "", number(user, 1),
+                             number(kernel / user, 2)])
         if rows:
             unit = "thousand instructions" if self.lab else "CPU µs"
             self.lines += ["## What encryption costs", "", f"sluice, {unit} per request, {load}.", ""]
-            self.lines += table(["size", "plaintext", "kernel TLS", "user TLS", "kernel / user"], rows) + [""]
+            self.lines += table(["size", "plaintext", "kernel TLS", "both ways", "user TLS", "kernel / user"], rows) + [""]
 
     def case_table(self, transport, load):
         rows = [r for r in self.data["rows"] if r["transport"] == transport and r["load"] == load[0]]
         measured = [r for r in rows if r.get("median")]
-        if not rows or (not measured and not self.data["machine"]["kernel_tls"] and transport == "kernel"):
+        if not rows or (not measured and not self.data["machine"]["kernel_tls"] and transport in KERNEL):
             return
         name, kind, threads, connections = load
         title = TRANSPORTS[transport]
         tool = f"wrk -t{threads} -c{connections}" if kind not in ("full", "resumed") else f"{threads} at a time"
         self.lines += [f"## {title[0].upper()}{title[1:]}, {name} ({tool})", ""]
         columns = [c for c in COLUMNS if c[3] or not self.lab]
-        if transport == "kernel":
+        if transport in KERNEL:
             columns.append(("TlsTxSw", "kernel_tls_connections", 0, True))
         rename = {"CPU µs/request": "thousand instructions/request", "CPU µs/MiB": "thousand instructions/MiB"}
         head = ["size", "server"] + [rename.get(c[0], c[0]) if self.lab else c[0] for c in columns]
@@ -236,11 +237,12 @@ class Report:
         rows = []
         for name, found in self.data["probes"].items():
             if name.startswith("idle "):
-                _, transport, server = name.split()
-                rows.append([TRANSPORTS[transport], server, number(found.get("pss_kib"), 1),
-                             number(found.get("rss_kib"), 1), found.get("failed", "")])
+                _, transport, server, *_ = name.split()
+                rows.append([TRANSPORTS[transport], server, str(found.get("connections", "")),
+                             number(found.get("pss_kib"), 2), number(found.get("rss_kib"), 2),
+                             number(found.get("slab_kib"), 1), found.get("failed", "")])
         rows.sort(key=lambda row: list(TRANSPORTS.values()).index(row[0]))
-        self.lines += table(["transport", "server", "PSS KiB", "RSS KiB", ""], rows) + [""]
+        self.lines += table(["transport", "server", "held", "PSS KiB", "RSS KiB", "kernel KiB", ""], rows) + [""]
 
     def system_calls(self):
         self.lines += [SYSTEM_CALLS, ""]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from files import missing_path, path_of
-from plan import FILES, FILE_SIZE, SIZES
+from plan import FILES, FILE_SIZE, KERNEL, SIZES, TRANSPORTS
 from processes import Process, free_ports, most_files
 
 HERE = Path(__file__).parent
@@ -84,7 +84,7 @@ class Server:
     """One of the servers. `transports` are those it has on this kernel; the rest is explained by `endpoint`."""
 
     name = ""
-    has_kernel_tls = True
+    kernel_transports = ("kernel",)
 
     def __init__(self, bench, site=None):
         self.bench = bench
@@ -98,8 +98,10 @@ class Server:
     def start(self, kernel=True):
         """One process for plaintext and user TLS, and one more for kernel TLS if it is wanted."""
         self.processes["user"] = self.processes["plain"] = self._start("user")
-        if kernel and self.bench.kernel_tls and self.has_kernel_tls:
-            self.processes["kernel"] = self._start("kernel")
+        if kernel and self.bench.kernel_tls:
+            for transport in KERNEL:
+                if transport in self.kernel_transports:
+                    self.processes[transport] = self._start(transport)
 
     def _start(self, transport):
         ports = free_ports(2)
@@ -122,10 +124,10 @@ class Server:
         return Endpoint(process, tls_port if secure else port, secure, f"/{self.bench.file(case.size).name}")
 
     def require(self, transport):
-        if transport == "kernel" and not self.bench.kernel_tls:
+        if transport in KERNEL and not self.bench.kernel_tls:
             raise Unavailable("this kernel has no kernel TLS")
-        if transport == "kernel" and not self.has_kernel_tls:
-            raise Unavailable(f"this version of {self.name} has no kernel TLS")
+        if transport in KERNEL and transport not in self.kernel_transports:
+            raise Unavailable(f"this version of {self.name} has no {TRANSPORTS[transport]}")
 
     def stop(self):
         for process in {id(p[0]): p[0] for p in self.processes.values()}.values():
@@ -134,11 +136,13 @@ class Server:
 
 class Sluice(Server):
     name = "sluice"
+    kernel_transports = KERNEL
 
     def command(self, transport, port, tls_port, workers=1):
         return [self.bench.programs["sluice"], "serve", self.site, "--workers", workers, "--port", port,
                 "--tls-port", tls_port, "--cert", self.bench.certificate, "--key", self.bench.key,
-                "--ktls", "auto" if transport == "kernel" else "off"]
+                "--ktls", "auto" if transport in KERNEL else "off",
+                "--ktls-receive", "on" if transport == "both" else "off"]
 
 
 class Floor(Server):
@@ -234,7 +238,7 @@ class Lighttpd(Peer):
 class H2O(Peer):
     name = program = "h2o"
     user = "user: root"
-    has_kernel_tls = False
+    kernel_transports = ()
 
     def arguments(self, configuration):
         return [self.bench.programs["h2o"], "-m", "worker", "-c", configuration]

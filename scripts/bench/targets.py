@@ -3,7 +3,7 @@
 import math
 import statistics
 
-from plan import DISK_CASES, FOUR, FULL, HUNDRED, MISSING, PACED, SKEWED, TEN, UNIFORM
+from plan import DISK_CASES, FOUR, FULL, HELD, HUNDRED, MISSING, PACED, SKEWED, TEN, TRANSPORTS, UNIFORM
 
 PASS, FAIL, NOT_MEASURED = "pass", "FAIL", "not measured"
 PEERS = ("nginx", "lighttpd", "h2o")
@@ -151,8 +151,11 @@ class Targets:
         self.add("instructions: kernel TLS, 1 MiB, against nginx", 1.0, self.lab_against_nginx)
         self.add("instructions: plaintext, 1 KiB, against the floor", 1.12,
                  self.against_floor("plain", "1 KiB", FOUR, lab=True))
+        self.add("instructions: kernel TLS both ways, 1 KiB, against sending alone", 1.05,
+                 self.against_transport("both", "kernel", "1 KiB"))
+        self.add("PSS per idle connection: kernel TLS both ways, 1,000 connections, KiB", 0.5, self.idle_both_ways)
         for size, _ in kernel:
-            self.add(f"instructions: kernel TLS, {size}, against user TLS", 1.0, self.kernel_against_user(size))
+            self.add(f"instructions: kernel TLS, {size}, against user TLS", 1.0, self.against_transport("kernel", "user", size))
 
     def lab_against_nginx(self):
         self.only(True)
@@ -161,14 +164,21 @@ class Targets:
         return times, (f"{times:.3f} × nginx ({ours['median'][CPU]:.0f} against {nginx['median'][CPU]:.0f} thousand "
                        "instructions)")
 
-    def kernel_against_user(self, size):
+    def against_transport(self, one, other, size):
         def measure():
             self.only(True)
-            kernel, user = (self.row("sluice", t, size, FOUR) for t in ("kernel", "user"))
-            times = ratio(kernel, user)
-            return times, (f"{times:.2f} × user TLS ({kernel['median'][CPU]:.1f} against {user['median'][CPU]:.1f} "
-                           "thousand instructions)")
+            ours, theirs = (self.row("sluice", t, size, FOUR) for t in (one, other))
+            times = ratio(ours, theirs)
+            return times, (f"{times:.2f} × {TRANSPORTS[other]} ({ours['median'][CPU]:.1f} against "
+                           f"{theirs['median'][CPU]:.1f} thousand instructions)")
         return measure
+
+    def idle_both_ways(self):
+        self.only(True)
+        found = self.report["probes"].get("idle both sluice 1000", {"failed": "left out"})
+        if "failed" in found:
+            raise Missing(found["failed"])
+        return found["pss_kib"], f"{found['pss_kib']:.2f} KiB, and {found['slab_kib']:.1f} KiB of the kernel's for both ends"
 
     def probe(self, name):
         self.only(False)
@@ -195,8 +205,8 @@ class Targets:
 
     def idle(self, transport):
         def measure():
-            figure = self.probe(f"idle {transport} sluice")["pss_kib"]
-            others = [(p, self.report["probes"].get(f"idle {transport} {p}", {}).get("pss_kib")) for p in PEERS]
+            figure = self.probe(f"idle {transport} sluice {HELD}")["pss_kib"]
+            others = [(p, self.report["probes"].get(f"idle {transport} {p} {HELD}", {}).get("pss_kib")) for p in PEERS]
             said = ", ".join(f"{peer} {value:.1f}" for peer, value in others if value is not None)
             return figure, f"{figure:.1f}{f' ({said})' if said else ''}"
         return measure

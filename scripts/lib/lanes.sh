@@ -10,7 +10,8 @@
 # Capabilities are what tests expect there: in SLUICE_LAB_CAPABILITIES. rekey: kernel TLS takes a new transmit key.
 #
 #   prepare_lane LANE    makes $lab/lanes/LANE: kernel/vmlinuz, kernel/lib/modules/V, and system/, which has the loader,
-#                        libc, libssl, libcrypto and the openssl command. Remove the folder to get newer ones.
+#                        libc, libssl, libcrypto, the openssl command, and nginx with what it needs. Remove the folder to get
+#                        newer ones.
 
 lanes='bookworm trixie newest'
 
@@ -80,10 +81,12 @@ prepare_lane() {
     local lane=$1 suites kernel_suite system_suite new=$lab/lanes/$1.new libssl=libssl3t64
     suites=$(lane_suites "$lane")
     read -r kernel_suite system_suite <<<"$suites"
+    [[ $system_suite != bookworm ]] || libssl=libssl3
+    local -a system_packages=("$libssl" openssl libc6 libzstd1 zlib1g nginx libpcre2-8-0 libcrypt1)
     need_packages kmod
-    [[ ! -d $lab/lanes/$lane ]] || return 0
+    [[ "$(cat "$lab/lanes/$lane/packages" 2>/dev/null)" != "${system_packages[*]}" ]] || return 0
     printf '%s: getting the lane %s\n' "${0##*/}" "$lane" >&2
-    rm -rf "$new"
+    rm -rf "$new" "$lab/lanes/$lane"
     mkdir -p "$new/kernel" "$new/system"
     prepare_suite "$kernel_suite"
     [[ $system_suite == "$kernel_suite" ]] || prepare_suite "$system_suite"
@@ -97,7 +100,7 @@ prepare_lane() {
     PATH=$PATH:/sbin:/usr/sbin depmod -b "$new/kernel" "$(ls "$new/kernel/lib/modules")" 2>"$new/log" ||
         die "depmod failed: $(tail -n 1 "$new/log")"
     (cd "$new/kernel" && ln -s "$(compgen -G 'boot/vmlinuz-*' || compgen -G 'lib/modules/*/vmlinuz')" vmlinuz)
-    [[ $system_suite != bookworm ]] || libssl=libssl3
-    unpack_packages "$system_suite" "$new/system" "$libssl" openssl libc6 libzstd1 zlib1g
+    unpack_packages "$system_suite" "$new/system" "${system_packages[@]}"
+    printf '%s\n' "${system_packages[*]}" >"$new/packages"
     mv "$new" "$lab/lanes/$lane"
 }

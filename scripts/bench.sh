@@ -2,7 +2,7 @@
 # Measures sluice beside the floor (the least that a C loop can do) and, with --peers, beside nginx, lighttpd and h2o:
 # installs what is missing, builds, and writes report.md, report.json and chart.svg.
 #
-# Usage: scripts/bench.sh [--quick] [--peers] [--lab [--lane LANE] | --files] [--rounds N] [--out DIR]
+# Usage: scripts/bench.sh [--quick] [--peers] [--lab [--lane LANE] [--idle] | --files] [--rounds N] [--out DIR]
 #
 #   --quick     about two minutes instead of twelve (with --peers: three instead of thirty). Without the large working
 #               set, unless with --files
@@ -10,6 +10,7 @@
 #   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
 #               kernel, to about 2 %, whatever else the machine does. Five to fifteen minutes. With --peers: nginx, too
 #   --lane LANE with --lab: kernel, OpenSSL and nginx of a lane (bookworm, trixie, newest; see lib/lanes.sh)
+#   --idle      with --lab: only the memory of 1,000 and of 10,000 idle connections, not in instruction time
 #   --files     only the large working set: 20,000 files, uniform and skewed, names that don't exist, and a crawler;
 #               and a slow disk (FUSE: as root). Three minutes; with --peers (nginx with and without open_file_cache,
 #               lighttpd, h2o) six, with --quick less
@@ -29,13 +30,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/lib/lanes.sh"
 
 repo=$(repo_root)
-peers='' lab='' lane='' files='' with=() out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
+peers='' lab='' lane='' idle='' files='' with=() out=$repo/bench-report plan=(--command "scripts/bench.sh${*:+ $*}")
 
 while (($#)); do
     case $1 in
     --quick) plan+=(--quick) ;;
     --peers) peers=yes ;;
     --lab) lab=yes ;;
+    --idle)
+        idle=yes
+        plan+=(--idle)
+        ;;
     --lane)
         lane=${2:-}
         lane_suites "$lane" >/dev/null
@@ -64,7 +69,7 @@ while (($#)); do
     shift
 done
 
-[[ ! $lane || $lab ]] || die "--lane is for --lab"
+[[ ! $lane$idle || $lab ]] || die "--lane and --idle are for --lab"
 [[ ! $lab || ! $files ]] || die "--files measures times, --lab instructions: one of them"
 
 as_root() {
@@ -126,10 +131,10 @@ if [[ $lane ]]; then
     python=$(realpath /usr/bin/python3)
     programs=(/usr/bin/python3 "/usr/lib/${python##*/}" "$repo/scripts/bench" "$tools" "$repo/.build/release/sluice")
     for program in "${programs[@]}" "$tools"/{floor,connections} wrk openssl curl; do with+=(--with "$program"); done
-    SLUICE_LAB_ICOUNT=1 SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
+    SLUICE_LAB_ICOUNT=${idle:-1} SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
         "$repo/scripts/ktls-lab.sh" --lane "$lane" "${with[@]}" "${bench[@]}" --lab >"$out/report.json"
 elif [[ $lab ]]; then
-    SLUICE_LAB_FORCE=1 SLUICE_LAB_ICOUNT=1 SLUICE_LAB_OUT=$out SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
+    SLUICE_LAB_FORCE=1 SLUICE_LAB_ICOUNT=${idle:-1} SLUICE_LAB_OUT=$out SLUICE_LAB_TIMEOUT=${SLUICE_LAB_TIMEOUT:-3600} \
         "$repo/scripts/ktls-lab.sh" "${bench[@]}" --lab --out "$out"
 else
     "${bench[@]}" --out "$out"

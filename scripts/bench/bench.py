@@ -34,7 +34,7 @@ def read_arguments():
     parser.add_argument("--command", required=True)
     parser.add_argument("--commit", required=True)
     parser.add_argument("--rounds", type=int)
-    for flag in ("--peers", "--quick", "--lab", "--files"):
+    for flag in ("--peers", "--quick", "--lab", "--files", "--idle"):
         parser.add_argument(flag, action="store_true")
     return parser.parse_args()
 
@@ -62,8 +62,9 @@ class Benchmark:
     def __init__(self, arguments, bench):
         self.arguments = arguments
         self.bench = bench
-        self.plan = make_plan(arguments.lab, arguments.quick, arguments.peers, arguments.files, arguments.rounds)
-        self.kinds = [Floor, Sluice] + peers(arguments) if self.plan.cases else []
+        self.plan = make_plan(arguments.lab, arguments.quick, arguments.peers, arguments.files, arguments.idle,
+                              arguments.rounds)
+        self.kinds = [Floor, Sluice] + peers(arguments) if self.plan.cases or self.plan.held else []
         self.file_kinds = [Sluice] + FILE_PEERS * arguments.peers if self.plan.file_cases else []
         self.servers = []
         self.rows = {}  # case and server's name: row
@@ -96,8 +97,9 @@ class Benchmark:
         """Starts the server and refuses it if it sends other bytes than those of the file."""
         try:
             server.start()
-            check(self.bench, server, self.plan.cases)
-            progress(f"{server.name}: started, every byte is right")
+            if self.plan.cases:
+                check(self.bench, server, self.plan.cases)
+                progress(f"{server.name}: started, every byte is right")
         except RuntimeError as error:
             self.refused[server.name] = str(error)
             progress(f"{server.name}: NOT MEASURED: {error}")

@@ -100,14 +100,16 @@ DISK_CASES = (Case("plain", "1 KiB", PACED), Case("plain", "1 MiB", PACED_PAIR),
 FILE_CASES = (Case("plain", "4 KiB", UNIFORM), Case("plain", "4 KiB", SKEWED), Case("plain", "404", MISSING))
 
 
-def make_plan(lab, quick, peers, files, rounds):
+def make_plan(lab, quick, peers, files, idle, rounds):
+    if idle:
+        return Plan(1, 1, 0, ("1 KiB",), (), False, (), False, False, held=(1_000,) if quick else (1_000, 10_000))
     if files:
         return Plan(rounds or (2 if quick else 3), 1 if quick else 3, 1, (), (), False, () if quick else (TEN,), False,
                     False, FILE_CASES)
     if lab:
         sizes = ("1 KiB", "100 KiB") if quick else ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
         cases = tuple(Case(t, size, FOUR) for t in TRANSPORTS for size in sizes)
-        return Plan(rounds or 1, 1, 0, sizes, cases, False, (), False, False, held=(1_000,) if quick else (1_000, 10_000))
+        return Plan(rounds or 1, 1, 0, sizes, cases, False, (), False, False, held=(1_000,))
     if quick:
         sizes = ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
         cases = [Case(t, size, TEN) for t in TRANSPORTS for size in sizes]

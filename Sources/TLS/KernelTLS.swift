@@ -79,7 +79,7 @@ public enum KernelTLS {
     guard let pair = LoopbackPair() else {
       return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
     }
-    guard pair.attachTLS() else { return .unavailable(reason: ulpReason(errno)) }
+    guard pair.attachTLS() else { return .unavailable(reason: ulpReason(errno, pair)) }
     guard KernelKey.zeros(version, cipher).install(pair.client, TLS_TX) else {
       return .unavailable(
         reason: "the kernel does not take \(version.name) \(cipher.name) keys: \(errorText())")
@@ -87,8 +87,12 @@ public enum KernelTLS {
     return .available
   }
 
-  static func ulpReason(_ error: Int32) -> String {
-    switch error {
+  private static func ulpReason(_ error: Int32, _ pair: borrowing LoopbackPair) -> String {
+    if pair.isMultipath {
+      return "sockets are made for MPTCP here (by mptcpize?), which leaves no room for the kernel's 'tls' ULP"
+    }
+    errno = error
+    return switch error {
     case ENOENT:
       geteuid() == 0
         ? "kernel has no 'tls' ULP: modprobe tls, or boot a kernel built with CONFIG_TLS"

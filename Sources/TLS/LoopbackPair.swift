@@ -29,6 +29,13 @@ struct LoopbackPair: ~Copyable {
     unsafe setsockopt(client, Int32(IPPROTO_TCP), CLinux_TCP_ULP, "tls", 3) == 0
   }
 
+  /// Something has made the socket one of MPTCP, though that was not asked for.
+  var isMultipath: Bool {
+    var kind: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    return unsafe getsockopt(client, SOL_SOCKET, SO_PROTOCOL, &kind, &size) == 0 && kind == 262
+  }
+
   /// The other end, for the caller to close; -1 and `errno` on failure.
   func accept() -> Int32 {
     CLinux_accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))

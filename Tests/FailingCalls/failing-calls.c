@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -17,6 +20,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
+#ifndef TCP_ULP
+#define TCP_ULP 31
+#endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
@@ -33,6 +45,12 @@ enum order {
     CLOSE_ERROR,
     CACHESTAT_ERROR,
     CACHED_READ_ERROR,
+    // Of setsockopt(2): TCP_ULP, and SOL_TLS with TLS_TX and TLS_RX.
+    ULP_ERROR,
+    TRANSMIT_KEY_ERROR,
+    RECEIVE_KEY_ERROR,
+    // Not 0: TCP sockets are made for MPTCP.
+    MPTCP,
     // What has happened.
     ALLOCATIONS,
     MEMORY_FAULTS,
@@ -173,6 +191,22 @@ ssize_t preadv2(int file, const struct iovec *buffer, int count, off_t offset, i
     struct iovec part = *buffer;
     part.iov_len = at_most(part.iov_len, LONGEST_READ);
     return call(file, &part, count, offset, flags);
+}
+
+int setsockopt(int socket, int level, int name, const void *value, socklen_t size) {
+    static int (*call)(int, int, int, const void *, socklen_t);
+    if (!call) call = (int (*)(int, int, int, const void *, socklen_t))next("setsockopt");
+    if (level == IPPROTO_TCP && name == TCP_ULP && is_ordered(ULP_ERROR)) return -1;
+    if (level == SOL_TLS && name == TLS_TX && is_ordered(TRANSMIT_KEY_ERROR)) return -1;
+    if (level == SOL_TLS && name == TLS_RX && is_ordered(RECEIVE_KEY_ERROR)) return -1;
+    return call(socket, level, name, value, size);
+}
+
+int socket(int family, int type, int protocol) {
+    static int (*call)(int, int, int);
+    if (!call) call = (int (*)(int, int, int))next("socket");
+    int is_tcp = (family == AF_INET || family == AF_INET6) && (type & 0xF) == SOCK_STREAM;
+    return call(family, type, is_tcp && orders[MPTCP] ? IPPROTO_MPTCP : protocol);
 }
 
 int close(int file) {

@@ -7,7 +7,7 @@ final class FailingCalls {
   enum Order: Int {
     case allocationSize, firstAllocation, lastAllocation, longestSend, longestRead, closeError,
       cachestatError,
-      cachedReadError, allocations, memoryFaults, faults
+      cachedReadError, ulpError, transmitKeyError, receiveKeyError, mptcp, allocations, memoryFaults, faults
   }
 
   static let lacks = "clang or cc is missing (apt-get install gcc libc6-dev), or the binary has a sanitizer"

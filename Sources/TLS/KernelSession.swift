@@ -67,26 +67,30 @@ public struct KernelSession: ~Copyable {
   /// The client has said that it sends nothing more.
   public var hasEnded: Bool { unsafe state.pointee.hasEnded }
 
-  /// A receive has failed with `error`: a record has come that holds no application data, which a plain receive leaves where it
-  /// is, or none that can be opened. `interrupted` after what asks for nothing.
-  public func receiveRecord(after error: Int32) -> Session.ReadProgress {
-    guard error == EIO else { return fail(Alert(openingFailedWith: error)) }
-    return unsafe withUnsafeTemporaryAllocation(byteCount: Self.longestRecord, alignment: 8) { room in
-      var type: UInt8 = 0
-      let count = unsafe CLinux_receiveRecord(descriptor, &type, room.baseAddress, room.count)
-      guard count >= 0 else { return fail(Alert(openingFailedWith: errno)) }
-      let content = unsafe UnsafeRawBufferPointer(rebasing: room[..<count])
-      switch type {
-      // RFC 8446 §5.4
-      case _ where unsafe content.isEmpty: return fail(.unexpectedMessage)
-      case UInt8(SSL3_RT_ALERT): return unsafe receiveAlert(content)
-      case UInt8(SSL3_RT_HANDSHAKE): return unsafe receiveHandshakeMessage(content)
-      default: return fail(.unexpectedMessage)
-      }
+  /// A plain receive has failed with `error`, or found an end (0): there may be a record that holds no application data, which
+  /// it leaves where it is, or one that can't be opened. `interrupted` after what asks for nothing.
+  ///
+  /// Zero bytes are no sure end: an empty record with another than application data behind it gives them, too.
+  public func receiveRecord(
+    into room: UnsafeMutableRawBufferPointer, after error: Int32, ignoringEnd: Bool
+  ) -> Session.ReadProgress {
+    guard error == EIO || error == 0 else { return fail(Alert(openingFailedWith: error)) }
+    var type: UInt8 = 0
+    let count = unsafe CLinux_receiveRecord(descriptor, &type, room.baseAddress, room.count)
+    guard count >= 0 else {
+      return errno == EAGAIN ? .interrupted : fail(Alert(openingFailedWith: errno))
+    }
+    let content = unsafe UnsafeRawBufferPointer(rebasing: room[..<count])
+    switch Int32(type) {
+    case 0: return hasEnded ? .ended : ignoringEnd ? .wouldBlock : .failed
+    case SSL3_RT_APPLICATION_DATA: return count == 0 ? .interrupted : .bytes(count)
+    // RFC 8446 §5.4
+    case _ where count == 0: return fail(.unexpectedMessage)
+    case SSL3_RT_ALERT: return unsafe receiveAlert(content)
+    case SSL3_RT_HANDSHAKE: return unsafe receiveHandshakeMessage(content)
+    default: return fail(.unexpectedMessage)
     }
   }
-
-  private static var longestRecord: Int { 16_384 + 256 }
 
   /// RFC 8446 §6, RFC 5246 §7.2.
   private func receiveAlert(_ content: UnsafeRawBufferPointer) -> Session.ReadProgress {

@@ -42,6 +42,13 @@ struct KernelTLSMessageTests {
     }
   }
 
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func emptyRecordsBeforeOthers(transport: Transfer.Transport, version: UInt16) throws {
+    for moment in Transfer.Transport.Moment.allCases {
+      try transport.expectEmptyRecordsBefore(moment, version: version)
+    }
+  }
+
   @Test(arguments: Transfer.Transport.kernel, WrongRecord.allCases)
   func wrongRecords(transport: Transfer.Transport, wrong: WrongRecord) throws {
     try transport.expectAlert(for: wrong)

@@ -30,6 +30,11 @@ import Testing
     try Transfer.Transport.userTLS.expectSmallRecords(version: version, cipher)
   }
 
+  @Test(arguments: versions, Transfer.Transport.Moment.allCases)
+  func emptyRecordsBeforeOthers(version: UInt16, moment: Transfer.Transport.Moment) throws {
+    try Transfer.Transport.userTLS.expectEmptyRecordsBefore(moment, version: version)
+  }
+
   @Test(arguments: WrongRecord.allCases) func wrongRecords(wrong: WrongRecord) throws {
     try Transfer.Transport.userTLS.expectAlert(for: wrong)
   }

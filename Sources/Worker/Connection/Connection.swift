@@ -397,11 +397,20 @@ struct Connection: ~Copyable {
     case .wouldBlock:
       socketMayHaveMore = false
       return transport.clientHasClosed ? .ended : .wouldBlock
-    case .ended:
-      if !transport.isSecure || transport.clientHasClosed { return .ended }
-      return ignoringEnd ? .wouldBlock : .failed
-    case .failed(let error): return transport.receiveRecord(after: error)
+    case .ended: return unsafe receiveRecord(into: room, after: nil, ignoringEnd: ignoringEnd, &context)
+    case .failed(let error):
+      return unsafe receiveRecord(into: room, after: error, ignoringEnd: ignoringEnd, &context)
     }
+  }
+
+  @inline(never)
+  private mutating func receiveRecord(
+    into room: UnsafeMutableRawBufferPointer, after error: Errno?, ignoringEnd: Bool,
+    _ context: inout WorkerContext
+  ) -> Session.ReadProgress {
+    let progress = unsafe transport.receiveRecord(into: room, after: error, ignoringEnd: ignoringEnd)
+    if case .bytes(let count) = progress { context.noteReceived(count) }
+    return progress
   }
 
   private mutating func receiveSecure(

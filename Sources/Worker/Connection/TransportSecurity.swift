@@ -167,12 +167,19 @@ extension Transport {
     return progress
   }
 
-  /// A plain receive has failed: there may be a record of TLS's own, where the kernel has the receiving side.
-  mutating func receiveRecord(after error: Errno) -> Session.ReadProgress {
+  /// A plain receive has failed with `error`, or found an end (nil): where the kernel has the receiving side, that may be a
+  /// record of TLS's own.
+  mutating func receiveRecord(
+    into room: UnsafeMutableRawBufferPointer, after error: Errno?, ignoringEnd: Bool
+  ) -> Session.ReadProgress {
     let (progress, owesKeyUpdate): (Session.ReadProgress, Bool) =
       switch security {
-      case .kernel(let session): (session.receiveRecord(after: error.rawValue), session.owesKeyUpdate)
-      default: (.failed, false)
+      case .kernel(let session):
+        unsafe (
+          session.receiveRecord(into: room, after: error?.rawValue ?? 0, ignoringEnd: ignoringEnd),
+          session.owesKeyUpdate
+        )
+      default: (error == nil ? .ended : .failed, false)
       }
     if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
     return progress

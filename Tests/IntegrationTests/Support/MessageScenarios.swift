@@ -164,6 +164,40 @@ extension Transfer.Transport {
     #expect(metrics["broken"] == 0 && metrics["malformed"] == 0, "\(metrics)")
   }
 
+  /// An empty record with one behind it that holds no data, in one segment: of data the kernel then gives none, as at the end.
+  func expectEmptyRecordsBefore(_ moment: Moment, version: UInt16) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, version: version, receiveBuffer: Self.smallBuffer)
+    let bytes = moment == .download ? try beginDownload(client) : []
+    for _ in 0..<2 {
+      try client.together {
+        if moment == .betweenRequests { try client.get("/1.bin") }
+        try client.send(RecordClient.Kind.data, [])
+        if version == RecordProtection.tls13, renewsKeys {
+          try client.sendKeyUpdate(requested: true)
+        } else {
+          // user_canceled
+          try client.sendAlert(90, level: 1)
+        }
+        try client.get("/1.bin")
+      }
+      if moment == .betweenRequests { #expect(try client.response().body == Pattern.bytes(1)) }
+      if moment != .download { #expect(try client.response().body == Pattern.bytes(1)) }
+    }
+    if moment == .download {
+      #expect(try Pattern.matches(takeRest(client, bytes)))
+      for _ in 0..<2 { #expect(try client.response().body == Pattern.bytes(1)) }
+    }
+    try client.together {
+      try client.send(RecordClient.Kind.data, [])
+      try client.sendAlert(0, level: 1)
+    }
+    #expect(try client.rest().alert == 0)
+    client.connection.endSending()
+    let metrics = try sluice.stopForMetrics()
+    #expect(metrics["broken"] == 0, "\(metrics)")
+  }
+
   /// What is wrong with a record is told by the alert that the RFC wants, and the connection ends.
   func expectAlert(for wrong: WrongRecord) throws {
     let sluice = try start()

@@ -8,6 +8,8 @@ final class RecordClient {
   private var sending: RecordProtection
   private var receiving: RecordProtection
   private var buffer: [UInt8] = []
+  /// Sealed records that leave together.
+  private var held: [UInt8]?
   /// KeyUpdates that the server has sent.
   private(set) var keyUpdates = 0
 
@@ -83,7 +85,17 @@ final class RecordClient {
 
   /// A sealed record.
   func send(_ type: UInt8, _ content: [UInt8], padding: Int = 0) throws {
-    try connection.send(sending.seal(type, content, padding: padding))
+    let record = try sending.seal(type, content, padding: padding)
+    if held == nil { try connection.send(record) } else { held?.append(contentsOf: record) }
+  }
+
+  /// What `body` sends, in one segment.
+  func together(_ body: () throws -> Void) throws {
+    held = []
+    try body()
+    let bytes = held ?? []
+    held = nil
+    try connection.send(bytes)
   }
 
   func send(_ text: String) throws { try send(Kind.data, Array(text.utf8)) }

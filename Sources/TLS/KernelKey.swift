@@ -7,9 +7,9 @@ struct KernelKey {
   let version: KernelTLS.Version
   let cipher: KernelTLS.Cipher
   /// As long as the cipher's.
-  let key: Span48
+  var key: Span48
   /// 12 bytes; with AES-GCM in TLS 1.2 the first 4 of them, and the others are in each record.
-  let iv: Span48
+  var iv: Span48
   /// The number of the next record.
   let sequence: UInt64
 
@@ -20,6 +20,12 @@ struct KernelKey {
   static func zeros(_ version: KernelTLS.Version, _ cipher: KernelTLS.Cipher) -> KernelKey {
     KernelKey(
       version: version, cipher: cipher, key: Span48(repeating: 0), iv: Span48(repeating: 0), sequence: 0)
+  }
+
+  /// Wipes it from memory, once the kernel has it.
+  mutating func wipe() {
+    KeySchedule.wipe(&key)
+    KeySchedule.wipe(&iv)
   }
 
   /// Gives it to a socket that has the kernel's TLS; `direction` is TLS_TX or TLS_RX. False and `errno` on failure.

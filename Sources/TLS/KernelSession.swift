@@ -249,7 +249,8 @@ struct TrafficSecret {
   }
 
   func install(_ cipher: KernelTLS.Cipher, _ descriptor: Int32, _ direction: Int32) -> Bool {
-    guard let key = KeySchedule.key(cipher, of: bytes) else { return false }
+    guard var key = KeySchedule.key(cipher, of: bytes) else { return false }
+    defer { key.wipe() }
     return key.install(descriptor, direction)
   }
 }

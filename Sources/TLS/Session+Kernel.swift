@@ -60,9 +60,10 @@ extension Session {
       guard unsafe SSL_SESSION_get_master_key(SSL_get_session(ssl), bytes(master), 48) == 48,
         unsafe SSL_get_server_random(ssl, bytes(server), 32) == 32,
         unsafe SSL_get_client_random(ssl, bytes(client), 32) == 32,
-        let key = unsafe KeySchedule.clientKey(
+        var key = unsafe KeySchedule.clientKey(
           cipher, master: master, serverRandom: server, clientRandom: client)
       else { return false }
+      defer { key.wipe() }
       return key.install(descriptor, TLS_RX)
     }
   }

@@ -35,7 +35,9 @@ extension Connection {
     return proceed(after: outcome, &context)
   }
 
-  /// Sends bytes that are a whole by themselves.
+  /// Sends bytes that are a whole by themselves. Apart, because it may keep some in memory, which has no place in the machine
+  /// code of a request that is answered at once.
+  @inline(never)
   mutating func sendBytes(_ bytes: UnsafeRawBufferPointer, _ context: inout WorkerContext) -> Step {
     let isLast = phase == .sending && !keepsAlive
     let outcome = unsafe transport.send(bytes, .empty, isLast: isLast, &outgoing, &context)

@@ -183,17 +183,22 @@ public struct Session: ~Copyable {
   /// only; after `wouldBlock`, nothing may be sent before it has been called again.
   public func renewKey() -> SendProgress {
     ERR_clear_error()
-    if transmitsInKernel { unsafe SSL_set_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS) }
-    defer { if transmitsInKernel { unsafe SSL_clear_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS) } }
     // What OpenSSL owes the client and what we want becomes one. It is written by SSL_do_handshake only if it was asked for
     // like this: what OpenSSL owes leaves with SSL_write, and we send past it.
     if unsafe SSL_in_init(ssl) == 0, unsafe SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 {
       return .failed
     }
+    let progress = sendPending()
+    if case .done = progress { unsafe state.pointee.keyUpdateRequested = false }
+    return progress
+  }
+
+  /// Sends what OpenSSL has begun and takes for a handshake: a ticket, or a KeyUpdate, after which the kernel gets the key.
+  private func sendPending() -> SendProgress {
+    if transmitsInKernel { unsafe SSL_set_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS) }
+    defer { if transmitsInKernel { unsafe SSL_clear_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS) } }
     let status = unsafe SSL_do_handshake(ssl)
-    guard status == 1 else { return sendProgress(status) }
-    unsafe state.pointee.keyUpdateRequested = false
-    return .done
+    return status == 1 ? .done : sendProgress(status)
   }
 
   // MARK: Buffers
@@ -239,9 +244,11 @@ public struct Session: ~Copyable {
   /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
   public func sendCloseNotify() -> SendProgress {
     ERR_clear_error()
-    // To OpenSSL, a ticket or a KeyUpdate that waits is a handshake, in which nothing is closed. What this leaves in the
-    // queue of errors, if anything, is fatal.
-    if unsafe SSL_in_init(ssl) == 1 { unsafe SSL_do_handshake(ssl) }
+    // In what OpenSSL takes for a handshake, nothing is closed.
+    if unsafe SSL_in_init(ssl) == 1 {
+      let progress = sendPending()
+      guard case .done = progress else { return progress }
+    }
     let status = unsafe SSL_shutdown(ssl)
     return status >= 0 ? .done : sendProgress(status)
   }

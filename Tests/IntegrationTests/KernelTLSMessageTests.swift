@@ -19,6 +19,12 @@ struct KernelTLSMessageTests {
     try transport.expectPipelinedKeyUpdates()
   }
 
+  @Test(arguments: Transfer.Transport.kernel) func keyUpdateWithAFullSocket(transport: Transfer.Transport)
+    throws
+  {
+    try transport.expectKeyUpdateWithFullSocket()
+  }
+
   @Test(arguments: Transfer.Transport.kernel, versions)
   func alertEndsADownload(transport: Transfer.Transport, version: UInt16) throws {
     try transport.expectAlertEndsDownload(version: version)

@@ -13,6 +13,10 @@ import Testing
     try Transfer.Transport.userTLS.expectPipelinedKeyUpdates()
   }
 
+  @Test func keyUpdateWithAFullSocket() throws {
+    try Transfer.Transport.userTLS.expectKeyUpdateWithFullSocket()
+  }
+
   @Test(arguments: versions) func alertEndsADownload(version: UInt16) throws {
     try Transfer.Transport.userTLS.expectAlertEndsDownload(version: version)
   }

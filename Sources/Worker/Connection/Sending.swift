@@ -51,8 +51,12 @@ extension Connection {
       context.responder.waited = nil
       if case .failed = lookup { return proceed(after: .truncated, &context) }
     }
-    if mayReceive, transport.isSecure, case .stop(let outcome) = listen(&context) { return .stop(outcome) }
+    // Before anything is read: while a KeyUpdate of ours waits for room, reading would write it, too.
     if transport.newKeyIsDue, case .stop(let outcome) = renewKey(&context) { return .stop(outcome) }
+    if mayReceive, transport.isSecure {
+      if case .stop(let outcome) = listen(&context) { return .stop(outcome) }
+      if transport.newKeyIsDue, case .stop(let outcome) = renewKey(&context) { return .stop(outcome) }
+    }
     if !outgoing.bytes.isEmpty {
       return proceed(after: transport.sendBytes(of: &outgoing, &context), &context)
     }

@@ -118,6 +118,24 @@ extension Transfer.Transport {
     #expect(try sluice.stopForMetrics()["broken"] == 1)
   }
 
+  /// A KeyUpdate while the socket takes nothing, so that ours has to wait, and requests behind it.
+  func expectKeyUpdateWithFullSocket() throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, receiveBuffer: Self.smallBuffer)
+    let bytes = try beginDownload(client)
+    usleep(300_000)
+    for _ in 0..<3 {
+      if renewsKeys { try client.sendKeyUpdate(requested: true) }
+      try client.get("/1.bin")
+      usleep(200_000)
+    }
+    #expect(try Pattern.matches(takeRest(client, bytes)))
+    for _ in 0..<3 { #expect(try client.response().body == Pattern.bytes(1)) }
+    if renewsKeys { #expect(client.keyUpdates >= 1) }
+    client.close()
+    #expect(try client.rest().alert == 0)
+  }
+
   /// Requests that come in the middle of a download are answered after it.
   func expectRequestsDuringDownload(version: UInt16) throws {
     let sluice = try start()

@@ -4,13 +4,13 @@ internal import Glibc
 
 extension KernelTLS {
   /// Whether a connection can get a new transmit key (RFC 8446 §4.6.3): the kernel has to take a second one, and this libssl to
-  /// give it one. Both are tried, the second with a handshake and a KeyUpdate between a session and a client of OpenSSL's.
+  /// give it one. Both are tried, the second with a handshake and a KeyUpdate between a session and a client of OpenSSL's. To be
+  /// asked where the kernel takes a first key.
   public static func probeNewKeys() -> Availability {
-    if case .unavailable(let reason) = probe() { return .unavailable(reason: reason) }
     if case .unavailable(let reason) = probeSecondKey() { return .unavailable(reason: reason) }
     guard let exchange = KeyUpdateExchange(), exchange.succeeds() else {
       return .unavailable(
-        reason: "this libssl gives the kernel no new key: use OpenSSL 3.2 or later")
+        reason: "this libssl gives the kernel no new key: use a newer one (OpenSSL 3.6 does)")
     }
     return .available
   }
@@ -22,7 +22,7 @@ extension KernelTLS {
       return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
     }
     guard key.install(pair.client, TLS_TX) else {
-      return .unavailable(reason: "this kernel takes no second key: use Linux 6.14 or later")
+      return .unavailable(reason: "this kernel takes no second key: use a newer one (Linux 7.3 does)")
     }
     return .available
   }

@@ -89,9 +89,6 @@ public struct RequestHead: Sendable {
   public var isHTTP10: Bool { traits.contains(.http10) }
   /// The client wants to use the connection again: RFC 9112 §9.3.
   public var keepsAlive: Bool { !traits.contains(.closes) }
-
-  /// As if the client had asked for that: RFC 9112 §9.6.
-  public mutating func closeConnection() { traits.insert(.closes) }
   /// `Expect: 100-continue`: RFC 9110 §10.1.1.
   public var expectsContinue: Bool { traits.contains(.expectsContinue) }
   /// An `Expect` that we can't meet: 417.
@@ -100,4 +97,7 @@ public struct RequestHead: Sendable {
   public var isConditional: Bool { traits.contains(.conditional) }
   /// There is a Range field: RFC 9110 §14.2.
   public var hasRange: Bool { traits.contains(.ranged) }
+
+  /// As if the client wanted to use the connection for nothing else: RFC 9112 §9.6.
+  public mutating func closeConnection() { traits.insert(.closes) }
 }

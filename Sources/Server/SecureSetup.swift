@@ -33,12 +33,12 @@ struct SecureSetup {
   private static func use(_ secure: Configuration.Secure) throws(StartError) -> KernelTLS.Use {
     var kernel = KernelTLS.Use.sending
     kernel.getsNewKeys = KernelTLS.probeNewKeys() == .available
-    kernel.takesSecondKey = KernelTLS.probeSecondKey() == .available
     if secure.receivesInKernel {
       if case .unavailable(let reason) = KernelTLS.probeReceive() {
         throw StartError("--ktls-receive on: \(reason)")
       }
       kernel.receives = true
+      kernel.takesSecondKey = kernel.getsNewKeys || KernelTLS.probeSecondKey() == .available
     }
     return kernel
   }

@@ -53,7 +53,7 @@ struct WorkerPool: ~Copyable {
   ) throws(StartError) {
     var isAnnounced = false
     /// Workers whose trouble was told.
-    var told: Set<Int> = []
+    var toldOfAccepting: Set<Int> = []
     var toldOfReceiving: Set<Int> = []
     /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil while it serves.
     var end: UInt64?
@@ -65,12 +65,12 @@ struct WorkerPool: ~Copyable {
         announce()
       }
       for (index, control) in controls.enumerated() {
-        guard let error = control.acceptError, told.insert(index).inserted else { continue }
-        log.warning("connections can't be accepted: \(error); trying again every second at least")
-      }
-      for (index, control) in controls.enumerated() {
-        guard let error = control.receiveError, toldOfReceiving.insert(index).inserted else { continue }
-        log.warning("the kernel does not receive for a connection: \(error); OpenSSL does")
+        if let error = control.acceptError, toldOfAccepting.insert(index).inserted {
+          log.warning("connections can't be accepted: \(error); trying again every second at least")
+        }
+        if let error = control.receiveError, toldOfReceiving.insert(index).inserted {
+          log.warning("the kernel does not receive for a connection: \(error); OpenSSL does")
+        }
       }
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers(log) }

@@ -39,7 +39,7 @@ struct KernelKey {
       copy(iv, to: &info.salt)
       copy(iv, from: 4, to: &info.iv)
       unsafe withUnsafeMutableBytes(of: &info.rec_seq) { unsafe $0.storeBytes(of: sequence, as: UInt64.self) }
-      return set(info, descriptor, direction)
+      return set(&info, descriptor, direction)
     case .aes256GCM:
       var info = tls12_crypto_info_aes_gcm_256()
       info.info = tls_crypto_info(version: version.rawValue, cipher_type: UInt16(TLS_CIPHER_AES_GCM_256))
@@ -47,7 +47,7 @@ struct KernelKey {
       copy(iv, to: &info.salt)
       copy(iv, from: 4, to: &info.iv)
       unsafe withUnsafeMutableBytes(of: &info.rec_seq) { unsafe $0.storeBytes(of: sequence, as: UInt64.self) }
-      return set(info, descriptor, direction)
+      return set(&info, descriptor, direction)
     case .chaCha20Poly1305:
       var info = tls12_crypto_info_chacha20_poly1305()
       info.info = tls_crypto_info(
@@ -55,7 +55,7 @@ struct KernelKey {
       copy(key, to: &info.key)
       copy(iv, to: &info.iv)
       unsafe withUnsafeMutableBytes(of: &info.rec_seq) { unsafe $0.storeBytes(of: sequence, as: UInt64.self) }
-      return set(info, descriptor, direction)
+      return set(&info, descriptor, direction)
     }
   }
 
@@ -66,10 +66,11 @@ struct KernelKey {
     }
   }
 
-  private func set<Info: BitwiseCopyable>(_ info: Info, _ descriptor: Int32, _ direction: Int32) -> Bool {
-    var info = info
+  private func set<Info: BitwiseCopyable>(
+    _ info: inout Info, _ descriptor: Int32, _ direction: Int32
+  ) -> Bool {
     // It is on our stack in clear: not for longer than it takes.
-    defer { unsafe withUnsafeMutableBytes(of: &info) { unsafe explicit_bzero($0.baseAddress!, $0.count) } }
+    defer { KeySchedule.wipe(&info) }
     return unsafe setsockopt(
       descriptor, CLinux_SOL_TLS, direction, &info, socklen_t(MemoryLayout<Info>.size)) == 0
   }

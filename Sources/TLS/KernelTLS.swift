@@ -49,7 +49,7 @@ public enum KernelTLS {
     public var transmits = false
     /// It decrypts what is received, too.
     public var receives = false
-    /// It takes a second key for a direction: `probeSecondKey`.
+    /// It takes a second key for a direction: `probeSecondKey`. Of interest where it receives.
     public var takesSecondKey = false
     /// libssl gives it one: `probeNewKeys`.
     public var getsNewKeys = false

@@ -33,7 +33,8 @@ struct LoopbackPair: ~Copyable {
   var isMultipath: Bool {
     var kind: Int32 = 0
     var size = socklen_t(MemoryLayout<Int32>.size)
-    return unsafe getsockopt(client, SOL_SOCKET, SO_PROTOCOL, &kind, &size) == 0 && kind == 262
+    return unsafe getsockopt(client, SOL_SOCKET, SO_PROTOCOL, &kind, &size) == 0
+      && kind == Int32(IPPROTO_MPTCP)
   }
 
   /// The other end, for the caller to close; -1 and `errno` on failure.

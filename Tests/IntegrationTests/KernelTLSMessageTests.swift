@@ -35,6 +35,11 @@ struct KernelTLSMessageTests {
     try transport.expectRequestsDuringDownload(version: version)
   }
 
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func recordsBehindTheLastResponse(transport: Transfer.Transport, version: UInt16) throws {
+    try transport.expectRecordsBehindTheLastResponse(version: version)
+  }
+
   @Test(arguments: Transfer.Transport.kernel) func halfCloseDuringADownload(transport: Transfer.Transport)
     throws
   {

@@ -25,6 +25,10 @@ import Testing
     try Transfer.Transport.userTLS.expectRequestsDuringDownload(version: version)
   }
 
+  @Test(arguments: versions) func recordsBehindTheLastResponse(version: UInt16) throws {
+    try Transfer.Transport.userTLS.expectRecordsBehindTheLastResponse(version: version)
+  }
+
   @Test func halfCloseDuringADownload() throws {
     try Transfer.Transport.userTLS.expectHalfCloseDuringDownload()
   }

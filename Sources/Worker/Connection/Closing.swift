@@ -18,6 +18,7 @@ extension Connection {
   /// The client asks for new keys and the kernel can't be given any: nothing more may be sent but the end.
   mutating func keyUpdateHasCome(_ context: inout WorkerContext) -> Step {
     context.metrics.keyUpdatesRefused += 1
+    receivesNoMore = true
     context.dropInput()
     phase = .closing
     return .onward
@@ -72,6 +73,7 @@ extension Connection {
 
   /// Passes over what the client still sends, until it closes.
   mutating func linger(_ context: inout WorkerContext) -> Step {
+    if receivesNoMore, !transport.receivesThroughSession { return .stop(waitForDelivery()) }
     guard mayReceive else { return .stop(.wait) }
     context.dropInput()
     let room = unsafe context.room()
@@ -86,8 +88,19 @@ extension Connection {
       socketMayHaveMore = false
       sessionHoldsMore = false
       return .stop(.wait)
+    case .failed where transport.isSecure && !transport.receivesThroughSession:
+      // A record of TLS's own, or none: the kernel opens nothing behind it.
+      receivesNoMore = true
+      return .stop(waitForDelivery())
     case .ended, .failed: return .stop(.close)
     }
+  }
+
+  /// What the client sends can't be passed over, because the kernel can't open it, and a close with unread bytes is a reset.
+  /// So the client closes first, and has taken all, unless its time is over.
+  private func waitForDelivery() -> TurnOutcome {
+    let isDelivered = transport.socket.delivery()?.isComplete ?? true
+    return peerEnded && isDelivered ? .close : .wait
   }
 
   // MARK: In the middle of a response

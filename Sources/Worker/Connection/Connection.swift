@@ -75,8 +75,9 @@ struct Connection: ~Copyable {
   var waitNumber: UInt64 = 0
   /// The poller has said that both directions are over.
   var hasFailed = false
-  /// The client has asked for a new key that there can't be: this response is the last.
-  var refusesKeyUpdate = false
+  /// The client has asked for a new key that there can't be, so that this response is the last, or the kernel can't open what
+  /// comes.
+  var receivesNoMore = false
   /// The client wants no further request on this connection.
   var clientCloses = false
 

@@ -7,7 +7,7 @@ extension Connection {
   /// Requests that come meanwhile are kept, so many of them as are received at once; more wait in the kernel.
   @inline(never)
   mutating func listen(_ context: inout WorkerContext) -> Step {
-    while mayReceive, !refusesKeyUpdate, context.receivedCount < context.limits.receivedAtOnce {
+    while mayReceive, !receivesNoMore, context.receivedCount < context.limits.receivedAtOnce {
       if context.turnIsUsedUp { return .stop(.again) }
       switch receive(&context, ignoringEnd: true) {
       case .bytes, .interrupted: break
@@ -21,7 +21,7 @@ extension Connection {
         return .onward
       case .keyUpdate:
         // This response may still leave under the key that there is, but nothing after it.
-        refusesKeyUpdate = true
+        receivesNoMore = true
         keepsAlive = false
         context.metrics.keyUpdatesRefused += 1
         return .onward

@@ -72,6 +72,7 @@ ln -sfn /proc/self/fd/2 /dev/stderr
 # Without these modules (a processor may lack what one needs) the kernel's ciphers are generic C.
 modprobe -a aesni-intel chacha_x86_64 poly1305_x86_64 2>/dev/null
 if modprobe -a tls gcm ccm chacha20poly1305 && ip link set lo up && ulimit -n 65536; then
+    echo started >&3
     bash ./command </dev/null 3>&-
     echo $? >&3
 fi
@@ -130,14 +131,9 @@ small_command() {
     fi
 }
 
-run_in_lab() {
-    local status=0 started=$SECONDS limit=${SLUICE_LAB_TIMEOUT:-1200}
-    # This run's own folder (mode 0700, for the environment is in it): the command goes in, output and status come out.
-    run=$(mktemp -d "$lab/run.XXXXXX")
-    guest_command "$@" >"$run/command"
-    touch "$run/stdout" "$run/stderr" "$run/status"
-    local -a vm_command
-    if [[ $lane ]]; then small_command; else virtme_command; fi
+# Runs $vm_command to its end, and shows what the command writes meanwhile.
+boot_lab() {
+    local limit=$1 status=0
     PATH=$lab/venv/bin:$PATH timeout -k 10 "$limit" "${vm_command[@]}" >"$run/log" 2>&1 </dev/null &
     vm=$!
     tail -n +1 -s 0.2 --pid=$vm -f "$run/stdout" &
@@ -147,13 +143,34 @@ run_in_lab() {
     wait "$vm" || status=$?
     vm=''
     wait "${followers[@]}"
-    if [[ -s $run/status ]]; then
-        return "$(<"$run/status")"
-    elif ((status == 124 || status == 137)) && ((SECONDS - started >= limit)); then
-        printf '%s: killed after %s seconds: raise SLUICE_LAB_TIMEOUT or do less\n' "${0##*/}" "$limit" >&2
-        return 124
-    fi
-    tail -n 30 "$run/log" >&2
+    return "$status"
+}
+
+run_in_lab() {
+    local status=0 boot started=$SECONDS limit=${SLUICE_LAB_TIMEOUT:-1200}
+    # This run's own folder (mode 0700, for the environment is in it): the command goes in, output and status come out.
+    run=$(mktemp -d "$lab/run.XXXXXX")
+    guest_command "$@" >"$run/command"
+    touch "$run/stdout" "$run/stderr" "$run/status"
+    local -a vm_command
+    if [[ $lane ]]; then small_command; else virtme_command; fi
+    for boot in 1 2 3; do
+        status=0
+        boot_lab "$limit" || status=$?
+        if ((status == 124 || status == 137)) && ((SECONDS - started >= limit)); then
+            printf '%s: killed after %s seconds: raise SLUICE_LAB_TIMEOUT or do less\n' "${0##*/}" "$limit" >&2
+            return 124
+        fi
+        # An emulated machine with two CPUs may fail to boot: a kernel patches its own code meanwhile. What has begun is never
+        # begun again.
+        [[ ! -s $run/status ]] || break
+        tail -n 30 "$run/log" >&2
+        printf '%s: the lab did not boot, try %s of 3 (the end of its console is above)\n' "${0##*/}" "$boot" >&2
+    done
+    # "started", and the command's status.
+    status=$(sed -n 2p "$run/status")
+    [[ ! $status ]] || return "$status"
+    [[ ! -s $run/status ]] || tail -n 30 "$run/log" >&2
     die "the lab ended before the command did (the end of its console is above)"
 }
 

@@ -76,6 +76,7 @@ mkfifo /stdout /stderr
 cat </stdout >/dev/ttyS1 &
 cat </stderr >/dev/ttyS2 &
 ulimit -n 65536
+echo started >/dev/ttyS3
 status=125
 grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp && { sh /command </dev/null >/stdout 2>/stderr; status=$?; }
 # What the command has left running may still hold the other ends: so much time is enough for what it has written.

@@ -50,6 +50,23 @@ struct Cursor: ~Escapable {
     }
   }
 
+  /// Passes over letters, digits and hyphens, of which nearly all names of fields consist, up to 16 at once.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func skipPlainName() {
+    guard position &+ 16 <= bytes.count else { return }
+    let block = unsafe bytes.bytes.unsafeLoadUnaligned(
+      fromUncheckedByteOffset: position, as: SIMD16<UInt8>.self)
+    let letters = (block | SIMD16<UInt8>(repeating: 0x20)) &- SIMD16<UInt8>(repeating: 0x61)
+    let digits = block &- SIMD16<UInt8>(repeating: 0x30)
+    let isPlain =
+      (letters .< SIMD16<UInt8>(repeating: 26)) .| (digits .< SIMD16<UInt8>(repeating: 10))
+      .| (block .== SIMD16<UInt8>(repeating: 0x2D))
+    let found = unsafe ~unsafeBitCast(isPlain, to: SIMD2<UInt64>.self)
+    position &+=
+      found.x != 0 ? found.x.trailingZeroBitCount / 8 : 8 &+ found.y.trailingZeroBitCount / 8
+  }
+
   /// Passes over up to seven digits at once, if eight bytes are there to be looked at.
   @inline(__always)
   @_lifetime(self: copy self)
@@ -90,7 +107,7 @@ struct Cursor: ~Escapable {
     position &+= 1
   }
 
-  /// Passes over a field value, which ends at CR; returns where it lies without white space around it.
+  /// Passes over a field value, which ends at CR; returns where it lies, with the white space around it.
   @inline(__always)
   @_lifetime(self: copy self)
   mutating func skipFieldValue() throws(RequestParser.Stop) -> Range<Int> {
@@ -98,28 +115,28 @@ struct Cursor: ~Escapable {
     while true {
       skipToControl()
       guard !isAtEnd else { throw .incomplete }
-      if byte == .carriageReturn { return bytes.trimmed(start..<position) }
+      if byte == .carriageReturn { return unsafe Range(uncheckedBounds: (start, position)) }
       guard byte == .tab else { throw .malformed }
       position &+= 1
     }
   }
 
-  /// Passes over all but control characters, eight bytes at a time.
+  /// Passes over all but control characters, 16 bytes at a time.
   @inline(__always)
   @_lifetime(self: copy self)
   private mutating func skipToControl() {
-    while position &+ 8 <= bytes.count {
-      let word = UInt64(littleEndian: load(UInt64.self))
-      let ones: UInt64 = 0x0101_0101_0101_0101
-      // The high bit of every byte that is below 0x20, or that is 0x7F; the lowest such bit is exact.
-      let below = (word &- ones &* 0x20) & ~word
-      let delete = word ^ (ones &* 0x7F)
-      let found = (below | ((delete &- ones) & ~delete)) & (ones &* 0x80)
-      if found != 0 {
-        position &+= found.trailingZeroBitCount / 8
+    while position &+ 16 <= bytes.count {
+      let block = unsafe bytes.bytes.unsafeLoadUnaligned(
+        fromUncheckedByteOffset: position, as: SIMD16<UInt8>.self)
+      let isControl =
+        (block .< SIMD16<UInt8>(repeating: 0x20)) .| (block .== SIMD16<UInt8>(repeating: 0x7F))
+      // A byte of ones for every one that is.
+      let found = unsafe unsafeBitCast(isControl, to: SIMD2<UInt64>.self)
+      if found.x | found.y != 0 {
+        position &+= found.x != 0 ? found.x.trailingZeroBitCount / 8 : 8 &+ found.y.trailingZeroBitCount / 8
         return
       }
-      position &+= 8
+      position &+= 16
     }
     while !isAtEnd, byte >= 0x20, byte != 0x7F { position &+= 1 }
   }
@@ -147,6 +164,22 @@ struct Cursor: ~Escapable {
 }
 
 extension Span<UInt8> {
+  /// Where a byte stands, from `start` on; the end if nowhere.
+  @inline(__always)
+  func firstIndex(of byte: UInt8, from start: Int) -> Int {
+    var index = start
+    while index &+ 16 <= count {
+      let block = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: SIMD16<UInt8>.self)
+      let found = unsafe unsafeBitCast(
+        block .== SIMD16<UInt8>(repeating: byte), to: SIMD2<UInt64>.self)
+      if found.x != 0 { return index &+ found.x.trailingZeroBitCount / 8 }
+      if found.y != 0 { return index &+ 8 &+ found.y.trailingZeroBitCount / 8 }
+      index &+= 16
+    }
+    while index < count, self[index] != byte { index &+= 1 }
+    return index
+  }
+
   @inline(__always)
   func equals(_ range: Range<Int>, _ text: StaticString) -> Bool {
     guard range.count == text.utf8CodeUnitCount else { return false }

@@ -24,7 +24,10 @@ public struct EntityTag: Equatable, Sendable {
   /// Writes the tag with its quotes. Needs room for `maximumLength` bytes.
   public func append(to out: inout OutputSpan<UInt8>) {
     if isWeak { out.append("W/") }
-    for index in 0..<length { out.append(octet(index)) }
+    _ = forEachOctet { octet in
+      out.append(octet)
+      return true
+    }
   }
 
   /// Whether `tag` is this tag and not a weak one: strong comparison (RFC 9110 §8.8.3.2).
@@ -39,8 +42,11 @@ public struct EntityTag: Equatable, Sendable {
 
   private func isOpaqueTag(_ text: Span<UInt8>) -> Bool {
     guard text.count == length else { return false }
-    for index in 0..<text.count where text[index] != octet(index) { return false }
-    return true
+    var index = 0
+    return forEachOctet { octet in
+      defer { index &+= 1 }
+      return text[index] == octet
+    }
   }
 
   /// The end of the entity-tag, weak or strong, that begins at `start`; `nil` where none does.
@@ -63,18 +69,24 @@ public struct EntityTag: Equatable, Sendable {
     text.count - start >= 2 && text[start] == UInt8(ascii: "W") && text[start + 1] == UInt8(ascii: "/")
   }
 
-  // The tag exists nowhere as text: writing and comparing both ask for it byte by byte.
+  // The tag exists nowhere as text: writing and comparing both go through it byte by byte.
+
+  /// Calls `body` with each byte of the opaque tag until it returns false; whether it never did.
+  @inline(__always)
+  private func forEachOctet(_ body: (UInt8) -> Bool) -> Bool {
+    func number(_ number: UInt64) -> Bool {
+      var shift = UInt64(Self.digits(number) &* 4)
+      while shift > 0 {
+        shift &-= 4
+        let digit = UInt8(truncatingIfNeeded: number >> shift) & 0xF
+        guard body(digit < 10 ? 0x30 &+ digit : 0x61 &+ digit &- 10) else { return false }
+      }
+      return true
+    }
+    return body(Self.quote) && number(state) && body(UInt8(ascii: "-")) && number(size) && body(Self.quote)
+  }
 
   private var length: Int { 3 + Self.digits(state) + Self.digits(size) }
-
-  private func octet(_ index: Int) -> UInt8 {
-    let hyphen = 1 + Self.digits(state)
-    if index == 0 || index == length - 1 { return Self.quote }
-    if index == hyphen { return UInt8(ascii: "-") }
-    let (number, place) = index < hyphen ? (state, hyphen - 1 - index) : (size, length - 2 - index)
-    let digit = UInt8(truncatingIfNeeded: number >> UInt64(place * 4)) & 0xF
-    return digit < 10 ? 0x30 + digit : 0x61 + digit - 10
-  }
 
   /// Hexadecimal digits without leading zeros; one for 0.
   private static func digits(_ number: UInt64) -> Int {

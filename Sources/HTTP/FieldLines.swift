@@ -22,8 +22,7 @@ public struct FieldLines: ~Escapable {
   public mutating func next() -> Range<Int>? {
     while position < block.count {
       let start = position
-      var end = start
-      while end < block.count, block[end] != 0x0D { end += 1 }
+      let end = block.firstIndex(of: .carriageReturn, from: start)
       if end == start { break }
       position = min(end + 2, block.count)
       if let value = value(ofLine: start..<end) { return value }

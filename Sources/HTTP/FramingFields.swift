@@ -6,32 +6,53 @@ struct FramingFields {
   private(set) var isChunked = false
   private(set) var connectionCloses = false
   private(set) var connectionKeepsAlive = false
+  /// From the first to the last field that is a condition or a range.
+  private var fields = 0..<0
 
-  /// Looks at one field line, by where its name and its value lie in `bytes`.
+  /// Looks at one field line, by where its name and its value lie in `bytes`, the value with the white space around it.
   mutating func note(
-    _ name: Range<Int>, _ value: Range<Int>, in bytes: Span<UInt8>
+    _ name: Range<Int>, _ untrimmed: Range<Int>, in bytes: Span<UInt8>
   ) throws(RequestParser.Stop) {
+    var value: Range<Int> { bytes.trimmed(untrimmed) }
     switch name.count {
-    case 5 where bytes.equalsIgnoringCase(name, "range"): traits.insert(.ranged)
+    case 5 where bytes.equalsIgnoringCase(name, "range"):
+      note(.ranged, name.lowerBound..<untrimmed.upperBound)
     case 6 where bytes.equalsIgnoringCase(name, "expect"):
+      let value = value
       // A list, which may be empty: then nothing is expected.
       if value.isEmpty { break }
       traits.insert(
         bytes.equalsIgnoringCase(value, "100-continue") ? .expectsContinue : .expectationFails)
-    case 8 where bytes.equalsIgnoringCase(name, "if-match"): traits.insert(.conditional)
+    case 8 where bytes.equalsIgnoringCase(name, "if-match"):
+      note(.conditional, name.lowerBound..<untrimmed.upperBound)
+    // Of interest together with a range only.
+    case 8 where bytes.equalsIgnoringCase(name, "if-range"): note([], name.lowerBound..<untrimmed.upperBound)
     case 10 where bytes.equalsIgnoringCase(name, "connection"): noteConnectionOptions(value, in: bytes)
-    case 13 where bytes.equalsIgnoringCase(name, "if-none-match"): traits.insert(.conditional)
+    case 13 where bytes.equalsIgnoringCase(name, "if-none-match"):
+      note(.conditional, name.lowerBound..<untrimmed.upperBound)
     case 14 where bytes.equalsIgnoringCase(name, "content-length"): try noteContentLength(value, in: bytes)
-    case 17 where bytes.equalsIgnoringCase(name, "if-modified-since"): traits.insert(.conditional)
+    case 17 where bytes.equalsIgnoringCase(name, "if-modified-since"):
+      note(.conditional, name.lowerBound..<untrimmed.upperBound)
     case 17 where bytes.equalsIgnoringCase(name, "transfer-encoding"):
       try noteTransferEncoding(value, in: bytes)
-    case 19 where bytes.equalsIgnoringCase(name, "if-unmodified-since"): traits.insert(.conditional)
+    case 19 where bytes.equalsIgnoringCase(name, "if-unmodified-since"):
+      note(.conditional, name.lowerBound..<untrimmed.upperBound)
     default: break
     }
   }
 
+  private mutating func note(_ trait: RequestHead.Traits, _ line: Range<Int>) {
+    traits.formUnion(trait)
+    fields = (fields.isEmpty ? line.lowerBound : fields.lowerBound)..<line.upperBound
+  }
+
   /// RFC 9110 §7.6.1.
   private mutating func noteConnectionOptions(_ value: Range<Int>, in bytes: Span<UInt8>) {
+    // As nearly all clients say it.
+    if bytes.equalsIgnoringCase(value, "keep-alive") {
+      connectionKeepsAlive = true
+      return
+    }
     var start = value.lowerBound
     while start < value.upperBound {
       var end = start
@@ -72,6 +93,7 @@ struct FramingFields {
   /// What all fields together say of the request.
   func conclude(_ head: inout RequestHead) throws(RequestParser.Stop) {
     head.traits.formUnion(traits)
+    head.fields = ByteView(fields)
     if isChunked {
       // Both framings at once, or chunked from a 1.0 client, is how requests are smuggled: §6.1.
       guard contentLength == nil, !head.isHTTP10 else { throw .malformed }

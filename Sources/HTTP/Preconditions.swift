@@ -37,7 +37,7 @@ public enum Preconditions {
   /// can make a client keep an old file, or take a part for the whole.
   ///
   /// - Parameters:
-  ///   - fields: The lines of the header section, as `FieldLines` takes them.
+  ///   - fields: The lines of the header section, as `FieldLines` takes them; those with conditions are enough.
   ///   - isGetOrHead: Other methods get 412 where these get 304, and have no If-Modified-Since.
   public static func evaluate(
     fields: Span<UInt8>, isGetOrHead: Bool, validators: Validators

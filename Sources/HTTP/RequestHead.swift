@@ -41,7 +41,7 @@ public struct RequestHead: Sendable {
   public internal(set) var path = ByteView(0..<0)
   /// The query as sent, with its question mark, or empty.
   public internal(set) var query = ByteView(0..<0)
-  /// The field lines, each ended by CRLF, without the empty line.
+  /// The field lines from the first to the last that is a condition or a range, without the last one's end.
   public internal(set) var fields = ByteView(0..<0)
   /// How many bytes the head takes up, with the empty line.
   public internal(set) var count = 0

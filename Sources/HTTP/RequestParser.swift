@@ -50,7 +50,6 @@ public enum RequestParser {
       try parseRequestLine(&cursor, &head, limits)
       // Field lines (RFC 9112 §5). The loop stands here because in a function of its own, which the compiler (6.3) would
       // not inline, it costs 50 instructions more.
-      let start = cursor.position
       var framing = FramingFields()
       var (count, hosts) = (0, 0)
       while true {
@@ -65,7 +64,6 @@ public enum RequestParser {
         if try skipOtherField(&cursor, &framing) { hosts &+= 1 }
         try cursor.skipLineEnd()
       }
-      head.fields = ByteView(start..<cursor.position)
       try cursor.skipLineEnd()
       head.count = cursor.position
       if head.count > limits.head { throw .rejected(.requestHeaderFieldsTooLarge) }
@@ -249,7 +247,8 @@ public enum RequestParser {
     -> Bool
   {
     let start = cursor.position
-    try cursor.skip(.token)
+    cursor.skipPlainName()
+    if cursor.isAtEnd || cursor.byte != .colon { try cursor.skip(.token) }
     // A line that begins with white space (obs-fold), or has it before the colon, ends here too.
     let name = start..<cursor.position
     guard !name.isEmpty, cursor.byte == .colon else { throw .malformed }

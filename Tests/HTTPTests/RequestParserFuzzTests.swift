@@ -57,10 +57,16 @@ import Testing
       }
     }
     let (path, query, fields) = (head.path.range, head.query.range, head.fields.range)
-    guard fields.upperBound == head.count - 2, path.upperBound <= fields.lowerBound else { return "fields" }
+    guard path.upperBound <= head.count - 4 else { return "path's end" }
+    if !fields.isEmpty {
+      // Whole lines, but for the last one's end.
+      guard fields.lowerBound > path.upperBound, fields.upperBound <= head.count - 4,
+        bytes[fields.lowerBound - 1] == 0x0A, bytes[fields.upperBound] == 0x0D
+      else { return "fields" }
+    }
     if !path.isEmpty && bytes[path.lowerBound] != UInt8(ascii: "/") { return "path" }
     if head.pathIsLiteral && bytes[path].contains(UInt8(ascii: "%")) { return "literal" }
-    if !query.isEmpty && (query.lowerBound != path.upperBound || query.upperBound > fields.lowerBound) {
+    if !query.isEmpty && (query.lowerBound != path.upperBound || query.upperBound > head.count - 4) {
       return "query"
     }
     if case .length(let length) = head.content, length < 1 { return "content" }

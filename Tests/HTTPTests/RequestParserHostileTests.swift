@@ -253,4 +253,31 @@ import Testing
       #expect(RequestParser.parse(head.octets).head?.count == head.utf8.count, "\(head.debugDescription)")
     }
   }
+
+  // MARK: Every byte at every place
+
+  /// RFC 9110 §5.5 and §5.6.2: names are tokens, values hold no control characters but tabs. Many are looked at together.
+  @Test func everyByteInNamesAndValues() {
+    let delimiters = "\"(),/:;<=>?@[\\]{}".octets
+    for count in [1, 7, 8, 9, 15, 16, 17, 33] {
+      for place in 0..<count {
+        for byte in UInt8.min...UInt8.max {
+          var octets = [UInt8](repeating: UInt8(ascii: "a"), count: count)
+          octets[place] = byte
+          let isToken = byte > 0x20 && byte < 0x7F && !delimiters.contains(byte)
+          let name = "GET / HTTP/1.1\r\nHost: a\r\n".octets + octets + ": b\r\n\r\n".octets
+          // A colon ends the name, and the rest is a value.
+          let isName = isToken || byte == UInt8(ascii: ":") && place > 0
+          if (Self.rejection(name) == nil) != isName { Issue.record("\(byte) at \(place) of \(count), name") }
+          // A line end within is another line, which is malformed, or the end of the head.
+          guard byte != 0x0D else { continue }
+          let isText = byte >= 0x20 && byte != 0x7F || byte == 0x09
+          let value = "GET / HTTP/1.1\r\nHost: a\r\nb: ".octets + octets + "\r\n\r\n".octets
+          if (Self.rejection(value) == nil) != isText {
+            Issue.record("\(byte) at \(place) of \(count), value")
+          }
+        }
+      }
+    }
+  }
 }

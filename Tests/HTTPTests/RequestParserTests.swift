@@ -181,11 +181,26 @@ extension ByteView {
   }
 
   @Test(arguments: real)
-  func fieldsAreTheLinesBetweenRequestLineAndEmptyLine(wire: Wire) throws {
+  func fieldsAreTheLinesFromTheFirstConditionToTheLast(wire: Wire) throws {
     let head = try Self.head(wire.text)
-    let lines = wire.text.split(separator: "\r\n").map { "\($0)\r\n" }
-    #expect(head.fields.text(in: wire.text.octets) == lines.dropFirst().joined())
-    #expect(head.fields.range.upperBound == head.count - 2)
+    let names = [
+      "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
+    ]
+    let lines = wire.text.split(separator: "\r\n").dropFirst()
+    func isCondition(_ line: Substring) -> Bool { names.contains(line.prefix { $0 != ":" }.lowercased()) }
+    let first = lines.firstIndex(where: isCondition) ?? lines.endIndex
+    let end = lines.lastIndex(where: isCondition).map { $0 + 1 } ?? first
+    #expect(head.fields.text(in: wire.text.octets) == lines[first..<end].joined(separator: "\r\n"))
+  }
+
+  @Test func fieldsMayLieApart() throws {
+    let text =
+      "GET / HTTP/1.1\r\nif-RANGE: \"a\"\r\nHost: a\r\nIf-None-Match: \"b\"\r\nA: b\r\nRange: bytes=0-1 \r\nB: c\r\n\r\n"
+    let head = try Self.head(text)
+    #expect(
+      head.fields.text(in: text.octets)
+        == "if-RANGE: \"a\"\r\nHost: a\r\nIf-None-Match: \"b\"\r\nA: b\r\nRange: bytes=0-1 ")
+    #expect(head.isConditional && head.hasRange)
   }
 
   @Test(arguments: [

@@ -74,7 +74,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(name: "slow-disk", path: "Tests/SlowDisk"),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux", "COpenSSL"],
+      name: "IntegrationTests", dependencies: ["sluice", "slow-disk", "CLinux", "COpenSSL", "TestSupport"],
       swiftSettings: strict),
   ]
 )

@@ -58,6 +58,11 @@ int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count) {
 #endif
 const int CLinux_SOL_TLS = SOL_TLS;
 const int CLinux_TCP_ULP = TCP_ULP;
+// Linux 6.19
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5
+#endif
+const int CLinux_TLS_TX_MAX_PAYLOAD_LEN = TLS_TX_MAX_PAYLOAD_LEN;
 
 const unsigned long CLinux_SIOCOUTQNSD = SIOCOUTQNSD;
 

@@ -33,6 +33,7 @@ struct SecureSetup {
   private static func use(_ secure: Configuration.Secure) throws(StartError) -> KernelTLS.Use {
     var kernel = KernelTLS.Use.sending
     kernel.getsNewKeys = KernelTLS.probeNewKeys() == .available
+    kernel.limitsRecords = KernelTLS.probeRecordLimit() == .available
     if secure.receivesInKernel {
       if case .unavailable(let reason) = KernelTLS.probeReceive() {
         throw StartError("--ktls-receive on: \(reason)")

@@ -53,6 +53,8 @@ public enum KernelTLS {
     public var takesSecondKey = false
     /// libssl gives it one: `probeNewKeys`.
     public var getsNewKeys = false
+    /// It makes records as small as it is told to: `probeRecordLimit`.
+    public var limitsRecords = false
 
     /// Nothing.
     public init() {}
@@ -85,6 +87,25 @@ public enum KernelTLS {
         reason: "the kernel does not take \(version.name) \(cipher.name) keys: \(errorText())")
     }
     return .available
+  }
+
+  /// Whether the kernel makes records as small as it is told to: TLS_TX_MAX_PAYLOAD_LEN, Linux 6.19. To be asked where it takes
+  /// transmit keys.
+  public static func probeRecordLimit() -> Availability {
+    guard let pair = LoopbackPair(), pair.attachTLS(),
+      KernelKey.zeros(.tls13, .aes128GCM).install(pair.client, TLS_TX),
+      limitRecords(of: pair.client, to: 4_096)
+    else { return .unavailable(reason: "the kernel makes records of 16 KiB only: \(errorText())") }
+    return .available
+  }
+
+  /// Lets the kernel put no more than so much plaintext, 64 to 16,384 bytes, into a record of what is sent on a socket from now
+  /// on. False and `errno` on failure: EBUSY while a record is begun and not ended.
+  public static func limitRecords(of descriptor: Int32, to bytes: UInt16) -> Bool {
+    var bytes = bytes
+    return unsafe setsockopt(
+      descriptor, CLinux_SOL_TLS, CLinux_TLS_TX_MAX_PAYLOAD_LEN, &bytes,
+      socklen_t(MemoryLayout<UInt16>.size)) == 0
   }
 
   private static func ulpReason(_ error: Int32, _ pair: borrowing LoopbackPair) -> String {

@@ -11,6 +11,9 @@ public struct Session: ~Copyable {
   private let kernelGetsNewKeys: Bool
   /// The kernel takes a second key for a direction.
   let takesSecondKey: Bool
+  /// The kernel encrypts what is sent, and makes records as small as it is told to: `KernelTLS.limitRecords`.
+  public var kernelLimitsRecords: Bool { transmitsInKernel && limitsRecords }
+  private let limitsRecords: Bool
   var descriptor: Int32 { unsafe state.pointee.descriptor }
   /// Whether the kernel encrypts what is sent on the socket. Final once the handshake is done.
   public var transmitsInKernel: Bool { unsafe state.pointee.transmitsInKernel }
@@ -43,6 +46,7 @@ public struct Session: ~Copyable {
     ticketFollows = !context.kernel.transmits
     kernelGetsNewKeys = context.kernel.getsNewKeys
     takesSecondKey = context.kernel.takesSecondKey
+    limitsRecords = context.kernel.limitsRecords
     if context.kernel.receives { unsafe Self.keepSecrets(ssl, state) }
   }
 

@@ -53,6 +53,14 @@ public struct Limits: Sendable {
   public var bytesPerKey: Int64 = 1 << 38
   /// The same in the middle of a response, which is then cut off: a quarter more.
   public var bytesPerKeyAtMost: Int64 = 5 << 36
+  /// Bytes that leave in small records at the start of a connection of kernel TLS, where the kernel can make them: a client can
+  /// use none of a record before it has all of it, and the first ones come slowly (TCP's slow start).
+  public var bytesInSmallRecords: Int64 = 64 << 10
+  /// The plaintext of such a record. With 1,360, which fits into a segment, the first byte comes hardly sooner, and the records
+  /// cost three times as much.
+  public var smallRecord: UInt16 = 4 << 10
+  /// The plaintext of all others: the most that there may be, RFC 8446 §5.1.
+  public var fullRecord: UInt16 = 16 << 10
   /// Connections that a worker accepts from a listener, and gives their first turn, before it turns to others.
   public var acceptsPerTurn = 64
   /// Steps of TLS handshakes, whoever's, that a worker takes before connections that are through have their turn. With one,

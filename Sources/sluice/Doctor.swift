@@ -15,15 +15,17 @@ struct Doctor: ParsableCommand {
     print("kernel TLS: yes")
     for version in KernelTLS.Version.allCases {
       for cipher in KernelTLS.Cipher.allCases {
-        switch KernelTLS.probe(version, cipher) {
-        case .available: print("  \(version.name) \(cipher.name): yes")
-        case .unavailable(let reason): print("  \(version.name) \(cipher.name): no: \(reason)")
-        }
+        say("\(version.name) \(cipher.name)", KernelTLS.probe(version, cipher))
       }
     }
-    switch KernelTLS.probeNewKeys() {
-    case .available: print("  new keys (KeyUpdate): yes")
-    case .unavailable(let reason): print("  new keys (KeyUpdate): no: \(reason)")
+    say("new keys (KeyUpdate)", KernelTLS.probeNewKeys())
+    say("small records at first", KernelTLS.probeRecordLimit())
+  }
+
+  private func say(_ what: String, _ availability: KernelTLS.Availability) {
+    switch availability {
+    case .available: print("  \(what): yes")
+    case .unavailable(let reason): print("  \(what): no: \(reason)")
     }
   }
 }

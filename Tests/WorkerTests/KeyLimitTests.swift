@@ -8,7 +8,6 @@ import Testing
 /// How much is encrypted under one key (RFC 8446 §5.5), with bounds that are reached within a test.
 enum KeyLimit {
   static let size = 1 << 20
-  static let hasKernelTLS = unsafe access("/proc/net/tls_stat", F_OK) == 0
 
   static var limits: Limits {
     var limits = Limits()
@@ -107,15 +106,10 @@ enum KeyLimit {
 }
 
 /// The same where the kernel encrypts.
-@Suite(.serialized, .enabled(if: KeyLimit.hasKernelTLS, "this kernel has no kernel TLS"))
+@Suite(.serialized, .enabled(if: TestKernel.hasTLS, Comment(rawValue: TestKernel.lacksTLS)))
 struct KernelTLSLimitTests {
-  /// What the lane can do, by its own account: scripts/lib/lanes.sh.
-  static let takesNewKeys = unsafe getenv("SLUICE_LAB_CAPABILITIES").map {
-    unsafe String(cString: $0).split(separator: " ").contains("rekey")
-  }
-
   @Test func tls13() throws {
-    if Self.takesNewKeys == true {
+    if TestKernel.can("rekey") {
       try KeyLimit.expectNewKeys(kernel: true)
     } else {
       try KeyLimit.expectNewConnections(kernel: true, ["--tlsv1.3"])

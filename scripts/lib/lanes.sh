@@ -5,9 +5,10 @@
 #   lane       kernel                      OpenSSL         capabilities  why
 #   bookworm   6.1 of bookworm             3.0                           Debian 12
 #   trixie     6.12 of trixie              3.5                           Debian 13
-#   newest     7.x of trixie-backports     3.6 of forky    rekey         what is to come
+#   newest     7.x of trixie-backports     3.6 of forky    all           what is to come
 #
-# Capabilities are what tests expect there: in SLUICE_LAB_CAPABILITIES. rekey: kernel TLS takes a new transmit key.
+# Capabilities are what tests expect there: in SLUICE_LAB_CAPABILITIES. rekey: kernel TLS takes a new transmit key;
+# small-records: it makes records as small as it is told to.
 #
 #   prepare_lane LANE    makes $lab/lanes/LANE: kernel/vmlinuz, kernel/lib/modules/V, and system/, which has the loader,
 #                        libc, libssl, libcrypto, the openssl command, and nginx with what it needs. Remove the folder to get
@@ -26,7 +27,7 @@ lane_suites() {
 
 lane_capabilities() {
     case $1 in
-    newest) printf 'rekey\n' ;;
+    newest) printf 'rekey small-records\n' ;;
     esac
 }
 

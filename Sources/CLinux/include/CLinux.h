@@ -61,6 +61,7 @@ int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count);
 // setsockopt(2) levels and names of kernel TLS: tcp(7), Documentation/networking/tls.rst
 extern const int CLinux_SOL_TLS;
 extern const int CLinux_TCP_ULP;
+extern const int CLinux_TLS_TX_MAX_PAYLOAD_LEN;
 
 // How many CPUs the calling thread may run on: sched_getaffinity(2), 0 on failure.
 int CLinux_cpuCount(void);

@@ -35,6 +35,10 @@ extension Connection {
   /// off, because nothing more may be encrypted under the key that there is.
   @inline(never)
   mutating func renewKey(_ context: inout WorkerContext) -> Step {
+    if transport.hasSmallRecords {
+      transport.endSmallRecords(context.limits)
+      guard transport.newKeyIsDue else { return .onward }
+    }
     guard transport.canRenewKey else {
       guard transport.keyIsUsedUp(context.limits), phase == .sending else { return .onward }
       context.metrics.keyLimits += 1
@@ -51,8 +55,9 @@ extension Connection {
 
   /// So much was encrypted that this response is the last, unless there can be a new key.
   @inline(never)
-  func endWithThis(_ request: inout RequestHead, _ context: inout WorkerContext) {
-    guard !transport.canRenewKey else { return }
+  mutating func endWithThis(_ request: inout RequestHead, _ context: inout WorkerContext) {
+    if transport.hasSmallRecords { transport.endSmallRecords(context.limits) }
+    guard transport.newKeyIsDue, !transport.canRenewKey else { return }
     context.metrics.keyLimits += 1
     request.closeConnection()
   }

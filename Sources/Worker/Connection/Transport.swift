@@ -57,8 +57,11 @@ struct Transport: ~Copyable {
   var hasSentCloseNotify = false
   /// The socket takes in no more than `Limits.unsentBytes` beyond what is on its way.
   private var hasUnsentLimit = false
-  /// Bytes that may still be encrypted before a new key is due: RFC 8446 §5.5. Plaintext has no end.
+  /// Bytes that may still be encrypted before a new key is due: RFC 8446 §5.5. Plaintext has no end. While records are small:
+  /// before they need not be any more.
   var keyBytesLeft = Int64.max
+  /// The kernel makes small records, so that the first bytes come early.
+  var hasSmallRecords = false
   /// How much OpenSSL encrypts for one send, in units of `Limits.encryptedAtLeast`.
   private var step = 1
   /// What the session may take up.
@@ -161,7 +164,8 @@ struct Transport: ~Copyable {
       return sendEncryptedFile(file, behind: 0, isLast: isLast, &outgoing, &context)
     }
     // Never more than is left of the file: kernels before 6.5 keep a TLS record open otherwise.
-    let count = readyCount(file, atMost: context.bytesLeft, outgoing, context)
+    let most = hasSmallRecords ? max(Int(keyBytesLeft), Int(context.limits.smallRecord)) : .max
+    let count = readyCount(file, atMost: min(context.bytesLeft, most), outgoing, context)
     guard count > 0 else { return .wouldBlock }
     switch socket.sendFile(file.file.descriptor, offset: outgoing.fileOffset, count: count) {
     case .bytes(let count):

@@ -7,16 +7,18 @@ extension Transport {
 
   /// Goes on with the handshake; when it is done, `encryption` is final.
   mutating func handshake(_ limits: Limits) -> Session.HandshakeProgress {
-    let (progress, isInKernel) =
+    let (progress, isInKernel, kernelLimitsRecords) =
       switch security {
-      case .session(let session): (session.handshake(), session.transmitsInKernel)
-      default: (.failed, false)
+      case .session(let session):
+        (session.handshake(), session.transmitsInKernel, session.kernelLimitsRecords)
+      default: (.failed, false, false)
       }
     switch progress {
     case .done:
       encryption = isInKernel ? .kernel : .user
       bufferShare = nil
       beginKey(limits)
+      if kernelLimitsRecords { beginSmallRecords(limits) }
     case .plaintextHTTP: encryption = .none
     case .wouldBlock, .full, .failed: break
     }
@@ -117,6 +119,36 @@ extension Transport {
       }
     keyBytesLeft = hasLimit ? limits.bytesPerKey : .max
   }
+
+  // MARK: Small records
+
+  /// From now on the kernel makes small records, if it does not refuse.
+  private mutating func beginSmallRecords(_ limits: Limits) {
+    guard limits.bytesInSmallRecords > 0,
+      KernelTLS.limitRecords(of: socket.descriptor, to: limits.smallRecord)
+    else { return }
+    hasSmallRecords = true
+    keyBytesLeft = min(keyBytesLeft, limits.bytesInSmallRecords)
+  }
+
+  /// There were enough of them: full ones follow, and the key's own count. If a record is begun, as many again, and then full ones.
+  mutating func endSmallRecords(_ limits: Limits) {
+    let encrypted = limits.bytesInSmallRecords &- keyBytesLeft
+    hasSmallRecords = !KernelTLS.limitRecords(of: socket.descriptor, to: limits.fullRecord)
+    beginKey(limits)
+    keyBytesLeft = hasSmallRecords ? min(keyBytesLeft, limits.bytesInSmallRecords) : keyBytesLeft &- encrypted
+    if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
+  }
+
+  private var owesKeyUpdate: Bool {
+    switch security {
+    case .session(let session): session.owesKeyUpdate
+    case .kernel(let session): session.owesKeyUpdate
+    case .none: false
+    }
+  }
+
+  // MARK: The count of bytes
 
   /// So many bytes were encrypted.
   @inline(__always)

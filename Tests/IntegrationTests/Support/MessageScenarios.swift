@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// What a TLS client may say at any time, and what must come of it, whoever encrypts.
@@ -9,7 +10,7 @@ extension Transfer.Transport {
   }
 
   /// Whether the sending side can get a new key here.
-  var renewsKeys: Bool { self == .userTLS || TestMachine.lane.contains("rekey") }
+  var renewsKeys: Bool { self == .userTLS || TestKernel.can("rekey") }
 
   /// More than the buffers of two sockets take, if the client's is small: an emulated machine takes its time for each.
   private static let downloadSize = 8 << 20

@@ -1,21 +1,10 @@
 import Glibc
+import TestSupport
 
 /// What this machine can do, for tests that need more than every machine has.
 enum TestMachine {
-  static let lacksKernelTLS = "this kernel has no kernel TLS: run through scripts/ktls-lab.sh"
-
-  /// The kernel has its "tls" ULP, loaded or built in.
-  static let hasKernelTLS: Bool = {
-    if unsafe access("/proc/net/tls_stat", F_OK) == 0 { return true }
-    let protocols = readFile("/proc/sys/net/ipv4/tcp_available_ulp") ?? []
-    return String(decoding: protocols, as: UTF8.self).split { $0 == " " || $0 == "\n" }.contains("tls")
-  }()
-
-  /// What the lane that the tests run in can do, by its own account (lanes.sh) and not by the server's.
-  static let lane: [String] = {
-    guard let said = unsafe getenv("SLUICE_LAB_CAPABILITIES") else { return [] }
-    return unsafe String(cString: said).split(separator: " ").map(String.init)
-  }()
+  static let lacksKernelTLS = TestKernel.lacksTLS
+  static let hasKernelTLS = TestKernel.hasTLS
 
   static let isRoot = geteuid() == 0
 

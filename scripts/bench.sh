@@ -10,7 +10,7 @@
 #   --lab       in the lab (ktls-lab.sh), in instruction time: compares plaintext, kernel TLS and user TLS on one
 #               kernel, to about 2 %, whatever else the machine does. Five to fifteen minutes. With --peers: nginx, too
 #   --lane LANE with --lab: kernel, OpenSSL and nginx of a lane (bookworm, trixie, newest; see lib/lanes.sh)
-#   --idle      with --lab: only the memory of 1,000 and of 2,000 idle connections, not in instruction time
+#   --idle      with --lab: only the memory of 1,000 and of 8,000 idle connections, not in instruction time
 #   --files     only the large working set: 20,000 files, uniform and skewed, names that don't exist, and a crawler;
 #               and a slow disk (FUSE: as root). Three minutes; with --peers (nginx with and without open_file_cache,
 #               lighttpd, h2o) six, with --quick less

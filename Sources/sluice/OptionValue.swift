@@ -53,6 +53,17 @@ struct ThreadCount: OptionValue {
   }
 }
 
+/// A time in whole seconds, up to a day.
+struct SecondCount: OptionValue {
+  static let expected = "a number from 1 to 86400"
+  let seconds: Int
+
+  init?(argument: String) {
+    guard let seconds = Int(argument), (1...86_400).contains(seconds) else { return nil }
+    self.seconds = seconds
+  }
+}
+
 /// A number of bytes: digits, and perhaps K, M or G for the powers of 1024.
 struct ByteCount: OptionValue {
   static let expected = "a number of bytes, or one with K, M or G"

@@ -73,6 +73,13 @@ struct Serve: ParsableCommand {
       """, valueName: "bytes"), transform: SendRate.parse)
   var minSendRate: SendRate?
 
+  @Option(
+    help: ArgumentHelp(
+      "Seconds, 1 to 86400, that a connection may wait for its next request (default: 75).",
+      valueName: "seconds"),
+    transform: SecondCount.parse)
+  var idleTimeout: SecondCount?
+
   @Flag(help: "HTTP only: nothing of TLS is set up, whatever certificate is given.")
   var plaintext = false
 
@@ -119,6 +126,9 @@ struct Serve: ParsableCommand {
       configuration.limits.ioThreads = threads.count
     }
     configuration.minimumSendRate = try Setting.value(minSendRate, "min-send-rate")?.bytes ?? 0
+    if let idle = try Setting.value(idleTimeout, "idle-timeout") {
+      configuration.limits.idleMilliseconds = UInt64(idle.seconds) * 1_000
+    }
     return configuration
   }
 

@@ -14,7 +14,7 @@ import Testing
     for flag in [
       "<root>", "--host", "--port", "--tls-port", "--cert", "--tls-cert", "--key", "--tls-key", "--ktls",
       "--ktls-receive",
-      "--workers", "--min-send-rate", "--plaintext", "--tls-only", "--log-level",
+      "--workers", "--min-send-rate", "--idle-timeout", "--plaintext", "--tls-only", "--log-level",
     ] {
       #expect(serve.output.contains(flag), "\(flag)")
     }

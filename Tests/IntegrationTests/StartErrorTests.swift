@@ -70,7 +70,8 @@ import Testing
     ("port", "65536", "0 to 65535"), ("tls-port", "https", "0 to 65535"), ("workers", "0", "auto"),
     ("workers", "257", "1 to 256"), ("io-threads", "0", "1 to 64"), ("io-threads", "65", "1 to 64"),
     ("cache-memory", "64T", "K, M or G"), ("cache-memory", "9999999999G", "K, M or G"),
-    ("min-send-rate", "4G", "below 4G"),
+    ("min-send-rate", "4G", "below 4G"), ("idle-timeout", "0", "1 to 86400"),
+    ("idle-timeout", "1m", "1 to 86400"),
   ])
   func whatAValueMayBeIsSaid(option: String, value: String, expected: String) throws {
     try expect(64, [site(), "--\(option)", value], naming: "--\(option)", value, expected)

@@ -102,7 +102,7 @@ FILE_CASES = (Case("plain", "4 KiB", UNIFORM), Case("plain", "4 KiB", SKEWED), C
 
 def make_plan(lab, quick, peers, files, idle, rounds):
     if idle:
-        return Plan(1, 1, 0, ("1 KiB",), (), False, (), False, False, held=(1_000,) if quick else (1_000, 2_000))
+        return Plan(1, 1, 0, ("1 KiB",), (), False, (), False, False, held=(1_000,) if quick else (1_000, 8_000))
     if files:
         return Plan(rounds or (2 if quick else 3), 1 if quick else 3, 1, (), (), False, () if quick else (TEN,), False,
                     False, FILE_CASES)

@@ -142,7 +142,7 @@ class Sluice(Server):
         return [self.bench.programs["sluice"], "serve", self.site, "--workers", workers, "--port", port,
                 "--tls-port", tls_port, "--cert", self.bench.certificate, "--key", self.bench.key,
                 "--ktls", "auto" if transport in KERNEL else "off",
-                "--ktls-receive", "on" if transport == "both" else "off"]
+                "--ktls-receive", "on" if transport == "both" else "off", "--idle-timeout", "600"]
 
 
 class Floor(Server):

@@ -54,10 +54,10 @@ public struct Limits: Sendable {
   /// The same in the middle of a response, which is then cut off: a quarter more.
   public var bytesPerKeyAtMost: Int64 = 5 << 36
   /// Bytes that leave in small records at the start of a connection of kernel TLS, where the kernel can make them: a client can
-  /// use none of a record before it has all of it, and the first ones come slowly (TCP's slow start).
-  public var bytesInSmallRecords: Int64 = 64 << 10
-  /// The plaintext of such a record. With 1,360, which fits into a segment, the first byte comes hardly sooner, and the records
-  /// cost three times as much.
+  /// use none of a record before it has all of it, and a full one does not fit into what TCP sends at first (10 segments). With
+  /// 64 KiB of them no byte comes sooner, and a connection for 1 MiB costs 2.4 % more instructions, not 0.6 % (on loopback).
+  public var bytesInSmallRecords: Int64 = 16 << 10
+  /// The plaintext of such a record.
   public var smallRecord: UInt16 = 4 << 10
   /// The plaintext of all others: the most that there may be, RFC 8446 §5.1.
   public var fullRecord: UInt16 = 16 << 10

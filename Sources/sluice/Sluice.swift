@@ -8,7 +8,7 @@ struct Sluice: ParsableCommand {
     commandName: "sluice",
     abstract: "Serves a folder over HTTP and HTTPS, zero-copy, with kernel TLS.",
     version: "0.1.0",
-    subcommands: [Serve.self, Doctor.self],
+    subcommands: [Serve.self, Check.self, Doctor.self],
     defaultSubcommand: Serve.self)
 
   /// Errors are one line that says what to do; exit code 64 for usage, 1 for all else.
@@ -23,7 +23,8 @@ struct Sluice: ParsableCommand {
       if code == .success { exit(withError: error) }
       let message = message(for: error)
       if !message.isEmpty {
-        let command = CommandLine.arguments.dropFirst().first == "doctor" ? "doctor" : "serve"
+        let first = CommandLine.arguments.dropFirst().first
+        let command: String = ["check", "doctor"].first { $0 == first } ?? "serve"
         let advice = code == .validationFailure ? " (see sluice \(command) --help)" : ""
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }

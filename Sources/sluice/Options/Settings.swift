@@ -1,0 +1,142 @@
+import ArgumentParser
+import Glibc
+
+/// What somebody has said of an option, and where.
+struct Setting {
+  /// One text, or several where an option may be said several times.
+  let texts: [String]
+  let origin: Origin
+
+  enum Origin {
+    case flag(String)
+    case variable(String)
+    /// A key of a file, by its line.
+    case key(String, file: String, line: Int)
+    /// Nobody has said anything.
+    case standard(String)
+  }
+}
+
+extension Setting.Origin {
+  /// `--port`, `SLUICE_PORT`, or `port`.
+  var name: String {
+    switch self {
+    case .flag(let option): "--\(option)"
+    case .variable(let name): name
+    case .key(let key, _, _): key
+    case .standard(let option): option
+    }
+  }
+
+  /// What stands before a message about it: `/etc/sluice.toml:12: `, or nothing.
+  var place: String {
+    if case .key(_, let file, let line) = self { "\(file):\(line): " } else { "" }
+  }
+}
+
+/// What was said of every option: by a flag, else in the environment, else in the file.
+struct Settings {
+  private(set) var all: [String: Setting] = [:]
+
+  /// The names of all options, as flags and keys have them, in the order in which they are declared.
+  static let names = (try? Options.parse([])).map { flags(of: $0).map(\.name) } ?? []
+  /// Options that have two names each.
+  private static let aliases = ["tls-cert": "cert", "tls-key": "key"]
+  /// Options of which only one can hold: the other one is said, too.
+  private static let opposites = ["plaintext": "tls-only", "tls-only": "plaintext"]
+
+  /// What flags say.
+  init(flags: Options) {
+    for (name, texts) in Self.flags(of: flags) where !texts.isEmpty {
+      all[name] = Setting(texts: texts, origin: .flag(name))
+    }
+  }
+
+  /// What a part of a file says.
+  init(_ settings: [String: Setting]) {
+    all = settings
+  }
+
+  /// Takes over what the environment says of options of which nothing was said. Empty is as good as unset.
+  mutating func fallBackToEnvironment() {
+    var variables = Settings([:])
+    for name in Self.names + Self.aliases.keys.sorted() {
+      let variable = "SLUICE_" + name.uppercased().replacing("-", with: "_")
+      guard let value = unsafe getenv(variable) else { continue }
+      let text = unsafe String(cString: value)
+      let option = Self.aliases[name] ?? name
+      if text.isEmpty || variables.all[option] != nil { continue }
+      variables.all[option] = Setting(texts: [text], origin: .variable(variable))
+    }
+    fallBack(to: variables)
+  }
+
+  /// Takes over what holds for options of which nothing was said.
+  mutating func fallBackToDefaults() {
+    fallBack(
+      to: Settings(
+        Dictionary(
+          uniqueKeysWithValues: Options.defaults.map { name, text in
+            (name, Setting(texts: [text], origin: .standard(name)))
+          })))
+  }
+
+  /// All of it as a file says it: TOML.
+  var toml: String {
+    var lines = ""
+    for name in Self.names where name != "config" {
+      guard let setting = all[name] else { continue }
+      let values = setting.texts.map(Self.toml)
+      lines += "\(name) = \(values.count == 1 ? values[0] : "[\(values.joined(separator: ", "))]")\n"
+    }
+    return lines
+  }
+
+  /// A number, true or false as it is, anything else as a string.
+  private static func toml(_ text: String) -> String {
+    if Int(text).map(String.init) == text || text == "true" || text == "false" { return text }
+    var string = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\\", "\"": string += "\\\(scalar)"
+      case "\u{0}"..."\u{1F}", "\u{7F}":
+        let digits = String(scalar.value, radix: 16)
+        string += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: string.unicodeScalars.append(scalar)
+      }
+    }
+    return "\"\(string)\""
+  }
+
+  /// Takes over what others say of options of which nothing was said.
+  mutating func fallBack(to others: Settings) {
+    let said = all
+    for (name, setting) in others.all where all[name] == nil {
+      // `--plaintext` wins over SLUICE_TLS_ONLY, too.
+      if let opposite = Self.opposites[name], let text = said[opposite]?.texts.last, Bool(text: text) == true
+      {
+        continue
+      }
+      all[name] = setting
+    }
+  }
+
+  /// Names and texts of the properties of `Options`, which ArgumentParser turns into flags: `_tlsPort` is `--tls-port`.
+  private static func flags(of options: Options) -> [(name: String, texts: [String])] {
+    Mirror(reflecting: options).children.map { label, value in
+      var name = ""
+      for character in (label ?? "").drop(while: { $0 == "_" }) {
+        name += character.isUppercase ? "-" + character.lowercased() : String(character)
+      }
+      let texts: [String] =
+        switch value {
+        case let option as Option<String?>: option.wrappedValue.map { [$0] } ?? []
+        case let option as Option<[String]>: option.wrappedValue
+        case let argument as Argument<String?>: argument.wrappedValue.map { [$0] } ?? []
+        case let flag as Flag<Bool?>: flag.wrappedValue.map { [String($0)] } ?? []
+        default: fatalError("an option of a new kind: \(name)")
+        }
+      return (name, texts)
+    }
+  }
+}

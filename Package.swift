@@ -66,6 +66,7 @@ let package = Package(
       name: "TLSTests", dependencies: ["TLS", "COpenSSL", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "SiteTests", dependencies: ["Site"], swiftSettings: strict),
     .testTarget(
       name: "WorkerTests",
       dependencies: ["Worker", "Site", "Files", "TLS", "HTTP", "Reactor", "TestSupport"],

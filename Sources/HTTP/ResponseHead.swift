@@ -14,6 +14,10 @@ public struct ResponseHead: Sendable {
   public var lastModified: HTTPDate?
   /// ETag: §8.8.3.
   public var etag: EntityTag?
+  /// Accept-Ranges: §14.3.
+  public var acceptsRanges = false
+  /// Server: §10.2.4.
+  public var hasServer = true
   /// What becomes of the connection, where the client can't take it for granted.
   public var connection = Connection.implied
 
@@ -32,21 +36,29 @@ public struct ResponseHead: Sendable {
     self.status = status
   }
 
-  /// Longest head without a Location field, in bytes.
+  /// Longest head without a Location field and fields of the caller's, in bytes.
   public static var maximumCount: Int { 512 }
+  /// Longest ready head of a file without fields of the caller's: a 200 on a connection that lasts.
+  public static var maximumFileCount: Int { 264 }
 
   /// Where the Date's 29 bytes lie in a head of this status: a ready head gets a new date in place.
   public static func dateOffset(_ status: Status) -> Int {
     "HTTP/1.1 ".utf8.count + status.line.utf8CodeUnitCount + "\r\nDate: ".utf8.count
   }
 
-  /// Appends the head, with its empty line. `location` is the Location field's value, already encoded.
-  public func append(to out: inout OutputSpan<UInt8>, date: WrittenDate, location: Span<UInt8>? = nil) {
+  /// Appends the head, with its empty line. `type` and `fields` are lines of the caller's, each with its end: one that says the
+  /// type, and others. `location` is the Location field's value, already encoded.
+  public func append(
+    to out: inout OutputSpan<UInt8>, date: WrittenDate, type: Span<UInt8>? = nil, fields: Span<UInt8>? = nil,
+    location: Span<UInt8>? = nil
+  ) {
     out.append("HTTP/1.1 ")
     out.append(status.line)
     out.append("\r\nDate: ")
     date.append(to: &out)
-    out.append("\r\nServer: sluice\r\n")
+    out.append("\r\n")
+    if hasServer { out.append("Server: sluice\r\n") }
+    if let type { out.append(copying: type) }
     if let contentType { out.appendField("Content-Type: ", contentType) }
     if let contentLength {
       out.append("Content-Length: ")
@@ -62,8 +74,10 @@ public struct ResponseHead: Sendable {
     if let etag {
       out.append("ETag: ")
       etag.append(to: &out)
-      out.append("\r\nAccept-Ranges: bytes\r\n")
+      out.append("\r\n")
     }
+    if acceptsRanges { out.append("Accept-Ranges: bytes\r\n") }
+    if let fields { out.append(copying: fields) }
     if status == .methodNotAllowed || status == .noContent { out.appendField("Allow: ", Method.allowed) }
     if let location {
       out.append("Location: ")

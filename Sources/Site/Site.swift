@@ -4,9 +4,50 @@ public struct Site: Sendable {
   public var root: String
   /// The name of the file that stands for its folder.
   public var index = "index.html"
+  /// What holds for some paths. Of what several say, the first one's holds.
+  public var rules: [PathRule] = []
+  /// Media types of the operator's, by the ending of a file's name in lower case.
+  public var types: [String: String] = [:]
+  /// Files whose names hold a hash of their content may be kept for ever.
+  public var keepsHashedFiles = false
+  /// Responses have the fields that scanners of web sites ask for.
+  public var hasSecurityFields = false
 
   /// Names the parts.
   public init(root: String) {
     self.root = root
+  }
+}
+
+extension Site {
+  /// The most that rules can add to a head, in bytes.
+  public var fieldBytes: Int {
+    rules.reduce(0) { sum, rule in
+      let fields = rule.changes.compactMap { change in
+        switch change {
+        case .set(let field), .add(let field): field
+        case .remove: nil
+        }
+      }
+      return sum + (rule.cacheControl.map { $0.utf8.count + 32 } ?? 0) + (rule.type?.utf8.count ?? 0)
+        + fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }
+    }
+  }
+}
+
+/// What holds for some paths.
+public struct PathRule: Sendable {
+  /// For which.
+  public var pattern: PathPattern
+  /// Cache-Control: RFC 9111 §5.2.
+  public var cacheControl: String?
+  /// Content-Type: RFC 9110 §8.3.
+  public var type: String?
+  /// What becomes of other fields.
+  public var changes: [FieldChange] = []
+
+  /// A rule that says nothing yet.
+  public init(_ pattern: PathPattern) {
+    self.pattern = pattern
   }
 }

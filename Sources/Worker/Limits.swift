@@ -4,6 +4,8 @@ public import HTTP
 public struct Limits: Sendable {
   /// What a request's head may take up. The whole head must fit into the worker's input buffer.
   public var head = RequestParser.Limits(requestLine: 8 << 10, head: 32 << 10, fields: 100)
+  /// Bytes of fields that an operator may ask for, all together.
+  public static let ownFieldBytes = 16 << 10
   /// The bytes of a request's content, with its framing, that are passed over; more is 413.
   public var requestContent: Int64 = 64 << 10
   /// Connections of one worker; more are refused.

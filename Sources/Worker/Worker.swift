@@ -53,10 +53,13 @@ package struct Worker: ~Copyable {
     let bounds = FileCache.Bounds(
       memory: limits.cacheMemoryPerWorker, openFiles: limits.openFilesPerWorker,
       inMemory: limits.fileInMemory)
-    let files = FileCache(root: root, index: site.index, loader: loader, bounds: bounds) { completion in
-      completions.post(completion)
-    }
-    let context = WorkerContext(limits: limits, files: files, requiresKernelTLS: requiresKernelTLS)
+    let policies = FilePolicies(site: site)
+    let files = FileCache(
+      root: root, index: site.index, loader: loader, bounds: bounds,
+      describe: { policies.describe($0) },
+      answer: { completion in completions.post(completion) })
+    let context = WorkerContext(
+      limits: limits, files: files, policies: policies, requiresKernelTLS: requiresKernelTLS)
     let slots = limits.connectionsPerWorker
     let connections = try Slab<Connection>(capacity: slots)
     let timers = try TimerWheel(capacity: slots, now: context.tick)

@@ -41,10 +41,10 @@ struct WorkerContext: ~Copyable {
   var requestsLeft = 0
   private(set) var bytesLeft = 0
 
-  init(limits: Limits, files: consuming FileCache, requiresKernelTLS: Bool) {
+  init(limits: Limits, files: consuming FileCache, policies: FilePolicies, requiresKernelTLS: Bool) {
     self.limits = limits
     self.requiresKernelTLS = requiresKernelTLS
-    responder = Responder(limits: limits, files: files)
+    responder = Responder(limits: limits, files: files, policies: policies)
     // Twice the head: a pipelined request fits behind one that is nearly as long as may be.
     inputCapacity = 2 * limits.head.head
     emptyRoom = min(inputCapacity, limits.receivedAtOnce)

@@ -173,7 +173,7 @@ extension FileReference {
   var descriptor: Int32 { file.descriptor }
   var isInMemory: Bool { file.isInMemory }
   var size: Int64 { file.size }
-  var mediaType: String { file.mediaType.description }
+  var headRoom: Int { file.headRoom }
   var headDate: Int64 { file.headDate }
   var tagState: UInt64 { file.tagState }
   var isRacy: Bool { file.isRacy }

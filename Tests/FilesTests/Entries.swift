@@ -51,7 +51,9 @@ final class Entries {
         let key = unsafe OpenFile.Key(
           path: path, count: 1, hash: hash, revisionPlace: revisions.place(of: hash))
         let time = LookTime(milliseconds: 0, wallNanoseconds: 0)
-        guard let file = OpenFile(found, key, revision: 0, now: time) else { fatalError("no memory") }
+        guard let file = OpenFile(found, key, FileDescription(), revision: 0, now: time) else {
+          fatalError("no memory")
+        }
         unsafe pointer.initialize(to: file)
       }
     }

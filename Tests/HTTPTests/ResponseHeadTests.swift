@@ -41,6 +41,7 @@ import Testing
     head.wholeSize = 1_234
     head.lastModified = HTTPDate(secondsSinceEpoch: 0)
     head.etag = EntityTag(state: 0x1234, size: 0x4D2)
+    head.acceptsRanges = true
     #expect(
       Self.encoded(head) == """
         HTTP/1.1 200 OK\r
@@ -129,5 +130,35 @@ import Testing
   @Test(arguments: [0, 1, 9, 10, 11, 99, 100, 101, 999_999_999_999, .max - 1, .max] as [Int64])
   func decimalNumbers(number: Int64) {
     #expect(text(capacity: 19) { $0.append(decimal: number) } == String(number))
+  }
+
+  @Test func linesOfTheCallers() {
+    var head = ResponseHead(.ok)
+    head.hasServer = false
+    head.contentLength = 1
+    let (type, fields) = ("Content-Type: a/b\r\n".octets, "X: y\r\nZ: \r\n".octets)
+    let made = text(capacity: 512) { out in
+      head.append(to: &out, date: WrittenDate(Self.date), type: type.span, fields: fields.span)
+    }
+    #expect(
+      made == """
+        HTTP/1.1 200 OK\r
+        Date: Sun, 06 Nov 1994 08:49:37 GMT\r
+        Content-Type: a/b\r
+        Content-Length: 1\r
+        X: y\r
+        Z: \r
+        \r
+
+        """)
+  }
+
+  @Test func theLongestReadyHeadOfAFile() {
+    var head = ResponseHead(.ok)
+    head.contentLength = .max
+    head.lastModified = HTTPDate(secondsSinceEpoch: .max)
+    head.etag = EntityTag(state: .max, size: .max, isWeak: true)
+    head.acceptsRanges = true
+    #expect(Self.encoded(head).utf8.count <= ResponseHead.maximumFileCount)
   }
 }

@@ -43,10 +43,6 @@ import Testing
     #expect(Self.limits.head.requestLine >= 8_000)
   }
 
-  @Test func aReadyHeadFitsBeforeAFile() {
-    #expect(ResponseHead.maximumCount <= OpenFile.headRoom)
-  }
-
   @Test func workersShareTheMemoryForFiles() {
     var limits = Self.limits
     limits.cacheMemory = 1_000_000

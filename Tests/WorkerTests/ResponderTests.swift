@@ -1,4 +1,5 @@
 import HTTP
+import Site
 import TestSupport
 import Testing
 
@@ -18,8 +19,12 @@ import Testing
     let root = try DocumentRoot(path: folder.path)
     let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
     let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
+    let policies = FilePolicies(site: Site(root: folder.path))
     var responder = Responder(
-      limits: limits, files: FileCache(root: root, loader: loader, bounds: bounds) { _ in })
+      limits: limits,
+      files: FileCache(root: root, loader: loader, bounds: bounds, describe: { policies.describe($0) }) { _ in
+      },
+      policies: policies)
     let bytes = Array(request.utf8)
     var head = RequestHead()
     guard case .complete = RequestParser.parse(bytes.span, limits: limits.head, into: &head) else {

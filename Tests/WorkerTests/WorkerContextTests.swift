@@ -1,5 +1,6 @@
 import Files
 import HTTP
+import Site
 import Testing
 
 @testable import Worker
@@ -21,7 +22,8 @@ import Testing
     let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
     let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
     let files = FileCache(root: root, loader: loader, bounds: bounds) { _ in }
-    var context = WorkerContext(limits: limits, files: files, requiresKernelTLS: false)
+    var context = WorkerContext(
+      limits: limits, files: files, policies: FilePolicies(site: Site(root: "/")), requiresKernelTLS: false)
     context.beginTurn()
     return context
   }

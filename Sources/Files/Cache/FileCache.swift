@@ -44,6 +44,8 @@ public struct FileCache: ~Copyable {
   let loader: FileLoader
   /// Called by a helper thread with what it has done.
   let answer: @Sendable (FileCompletion) -> Void
+  /// Says what is to be known of a file with this path.
+  private let describe: (Span<UInt8>) -> FileDescription
   /// The name of the file that stands for its folder.
   private let index: [UInt8]
   private let seed: UInt64
@@ -63,12 +65,16 @@ public struct FileCache: ~Copyable {
   /// What it has counted.
   public var counts = FileCounts()
 
-  /// An empty cache. `index` is the name of the file that stands for its folder. `answer` is called by helper threads of `loader`, and has to bring what they have done to `finish`.
+  /// An empty cache. `index` is the name of the file that stands for its folder. `describe` is called for every file that comes
+  /// in, with its path relative to the root. `answer` is called by helper threads of `loader`, and has to bring what they have
+  /// done to `finish`.
   public init(
     root: DocumentRoot, index: String = "index.html", loader: FileLoader, bounds: Bounds,
+    describe: @escaping (Span<UInt8>) -> FileDescription = { _ in FileDescription() },
     answer: @escaping @Sendable (FileCompletion) -> Void
   ) {
     self.index = Array(index.utf8)
+    self.describe = describe
     self.root = root
     folderNumber = root.folderNumber
     folder = root.folder
@@ -257,7 +263,9 @@ public struct FileCache: ~Copyable {
     _ found: FoundFile, _ key: OpenFile.Key, _ revision: UInt32, isHot: Bool, now: LookTime
   ) -> Lookup {
     counts.loads += 1
-    guard let file = OpenFile(found, key, revision: revision, now: now) else {
+    let path = unsafe UnsafeRawBufferPointer(key.path).dropLast().bindMemory(to: UInt8.self)
+    let description = unsafe describe(path.span)
+    guard let file = OpenFile(found, key, description, revision: revision, now: now) else {
       return .failed(.exhausted)
     }
     let (weight, isInMemory) = (file.weight, file.isInMemory)

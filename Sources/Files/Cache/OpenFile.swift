@@ -11,8 +11,8 @@ public struct OpenFile: ~Copyable {
   /// Last modification in seconds since 1970, rounded down; no later than when the file was opened, so that what is once
   /// said of a file whose time lies in the future stays so (RFC 9110 §8.8.2.1).
   public let modifiedSeconds: Int64
-  /// Of the content.
-  public let mediaType: StaticString
+  /// What the caller says of files with this path: a number of its own.
+  public let policy: Int32
   /// Stands for the content: made of it where it is in memory, else of the file's status.
   public let tagState: UInt64
   /// Another content may have the same `tagState`: the file has changed so lately that its next change may get the same
@@ -45,8 +45,8 @@ public struct OpenFile: ~Copyable {
   /// What is known of its parts in the page cache; none where all is in memory.
   var residency: Residency?
 
-  /// Head room, then the content if it is in memory.
-  @usableFromInline let memory: UnsafeMutableRawPointer
+  /// The content if it is in memory; before it is room for a head.
+  @usableFromInline let contentStart: UnsafeMutableRawPointer
   /// Bytes of content in memory.
   @usableFromInline let contentCount: Int
   @usableFromInline var headCount = 0
@@ -54,8 +54,7 @@ public struct OpenFile: ~Copyable {
   public var headDate: Int64 = .min
 
   /// The longest head, in bytes.
-  @inlinable
-  public static var headRoom: Int { 512 }
+  public let headRoom: Int
 
   /// What the cache knows a file by.
   @safe
@@ -70,19 +69,24 @@ public struct OpenFile: ~Copyable {
 
   /// Takes over the descriptor of a file that was found, or copies its content. Nil, and the descriptor closed, where no
   /// memory is free.
-  init?(_ found: FoundFile, _ key: Key, revision: UInt32, now: LookTime) {
+  init?(
+    _ found: FoundFile, _ key: Key, _ description: FileDescription, revision: UInt32, now: LookTime
+  ) {
     let contentCount = unsafe found.content.count
-    let pathOffset = Self.headRoom + contentCount
+    let headRoom = (description.headCount + 63) & ~63
+    let pathOffset = headRoom + contentCount
     guard let memory = unsafe aligned_alloc(64, (pathOffset + key.path.count + 63) & ~63) else {
       if !found.isInMemory { close(found.descriptor) }
       return nil
     }
-    unsafe UnsafeMutableRawBufferPointer(start: memory + Self.headRoom, count: contentCount)
+    unsafe UnsafeMutableRawBufferPointer(start: memory + headRoom, count: contentCount)
       .copyMemory(from: found.content)
     unsafe UnsafeMutableRawBufferPointer(start: memory + pathOffset, count: key.path.count)
       .copyMemory(from: UnsafeRawBufferPointer(key.path))
     unsafe path = (memory + pathOffset).assumingMemoryBound(to: CChar.self)
-    unsafe self.memory = unsafe memory
+    unsafe contentStart = unsafe memory + headRoom
+    self.headRoom = headRoom
+    policy = description.policy
     self.contentCount = contentCount
     descriptor = found.descriptor
     size = found.size
@@ -94,8 +98,6 @@ public struct OpenFile: ~Copyable {
     checkedAt = now.milliseconds
     let modified = found.status.modifiedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
     modifiedSeconds = min(modified.quotient - (modified.remainder < 0 ? 1 : 0), now.wallSeconds)
-    unsafe mediaType = MediaType.of(
-      path: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(key.path).dropLast()))
     if found.isInMemory {
       weight = unsafe Self.overhead + pathOffset + key.path.count
       unsafe tagState = ContentHash.of(found.content)
@@ -115,7 +117,7 @@ public struct OpenFile: ~Copyable {
 
   deinit {
     if descriptor >= 0 { close(descriptor) }
-    unsafe free(memory)
+    unsafe free(contentStart - headRoom)
   }
 
   /// Whether a look has found the very same state and content.
@@ -159,27 +161,40 @@ public struct OpenFile: ~Copyable {
   /// The ready head; empty until there is one.
   @inlinable
   public var head: UnsafeMutableRawBufferPointer {
-    unsafe UnsafeMutableRawBufferPointer(start: memory + (Self.headRoom &- headCount), count: headCount)
+    unsafe UnsafeMutableRawBufferPointer(start: contentStart - headCount, count: headCount)
   }
 
   /// The content, where it is in memory.
   @inlinable
   public var content: UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(start: memory + Self.headRoom, count: contentCount)
+    unsafe UnsafeRawBufferPointer(start: contentStart, count: contentCount)
   }
 
   /// The ready head and the content behind it, in one piece.
   @inlinable
   public var headAndContent: UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(
-      start: memory + (Self.headRoom &- headCount), count: headCount &+ contentCount)
+    unsafe UnsafeRawBufferPointer(start: contentStart - headCount, count: headCount &+ contentCount)
   }
 
   /// Makes a copy of `head` the ready head; at most `headRoom` bytes.
   public mutating func setHead(_ head: UnsafeRawBufferPointer) {
-    precondition(head.count <= Self.headRoom)
+    precondition(head.count <= headRoom)
     headCount = head.count
     unsafe self.head.copyMemory(from: head)
+  }
+}
+
+/// What a caller says of a file by its path, once, when it comes into the cache.
+public struct FileDescription: Sendable {
+  /// A number that the file keeps.
+  public var policy: Int32
+  /// The most bytes that a ready head may take up.
+  public var headCount: Int
+
+  /// Names the parts.
+  public init(policy: Int32 = 0, headCount: Int = 512) {
+    self.policy = policy
+    self.headCount = headCount
   }
 }
 

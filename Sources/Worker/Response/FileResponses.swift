@@ -13,8 +13,11 @@ extension Responder {
   private mutating func makeHead(of file: FileReference, now: WorkerClock) {
     let date = date(of: now)
     if unsafe file.file.head.isEmpty {
-      let made = responseHead(of: file.file, .ok)
-      let head = unsafe compose { made.append(to: &$0, date: date) }
+      let policy = policies[file.file.policy]
+      let made = responseHead(of: file.file, .ok, policy)
+      let head = unsafe compose {
+        unsafe made.append(to: &$0, date: date, type: policy.type.span, fields: policy.fields.span)
+      }
       unsafe file.file.setHead(head)
     } else {
       let offset = ResponseHead.dateOffset(.ok)
@@ -32,14 +35,17 @@ extension Responder {
       now: HTTPDate(secondsSinceEpoch: now.wallSeconds))
   }
 
-  private mutating func responseHead(of file: borrowing OpenFile, _ status: Status) -> ResponseHead {
+  private func responseHead(
+    of file: borrowing OpenFile, _ status: Status, _ policy: FilePolicies.Entry
+  ) -> ResponseHead {
     var head = ResponseHead(status)
-    head.etag = EntityTag(state: file.tagState, size: file.size, isWeak: file.isRacy)
-    head.lastModified = HTTPDate(secondsSinceEpoch: file.modifiedSeconds)
-    if status != .notModified {
-      head.contentType = file.mediaType
-      head.contentLength = file.size
+    head.hasServer = policy.hasServer
+    head.acceptsRanges = true
+    if policy.hasEntityTag {
+      head.etag = EntityTag(state: file.tagState, size: file.size, isWeak: file.isRacy)
     }
+    if policy.hasLastModified { head.lastModified = HTTPDate(secondsSinceEpoch: file.modifiedSeconds) }
+    if status != .notModified { head.contentLength = file.size }
     return head
   }
 
@@ -49,6 +55,7 @@ extension Responder {
   ) -> Response {
     let fields = bytes.extracting(request.fields.range)
     let size = file.file.size
+    let policy = policies[file.file.policy]
     var part: ByteRange?
     if request.isConditional || request.hasRange {
       let validators = validators(of: file.file)
@@ -56,7 +63,8 @@ extension Responder {
       case .proceed: break
       case .failed: return response(.preconditionFailed, to: request)
       case .notModified:
-        return finish(responseHead(of: file.file, .notModified), request)
+        let head = responseHead(of: file.file, .notModified, policy)
+        return unsafe finish(head, request, fields: policy.fields.span)
       }
       if request.hasRange, request.method == .get,
         Preconditions.rangeApplies(fields: fields, validators: validators)
@@ -68,12 +76,12 @@ extension Responder {
         }
       }
     }
-    var head = responseHead(of: file.file, part == nil ? .ok : .partialContent)
+    var head = responseHead(of: file.file, part == nil ? .ok : .partialContent, policy)
     let (offset, count) = (part?.lowerBound ?? 0, part?.count ?? size)
     head.part = part
     head.wholeSize = size
     head.contentLength = count
-    var response = finish(head, request)
+    var response = unsafe finish(head, request, type: policy.type.span, fields: policy.fields.span)
     guard request.method == .get else { return response }
     if file.file.isInMemory {
       unsafe response.content = unsafe UnsafeRawBufferPointer(

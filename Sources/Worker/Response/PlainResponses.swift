@@ -51,8 +51,8 @@ extension Responder {
 
   /// Encodes a head for the client and the connection that it is for.
   mutating func finish(
-    _ head: consuming ResponseHead, _ request: RequestHead, location: Span<UInt8>? = nil,
-    text: StaticString = ""
+    _ head: consuming ResponseHead, _ request: RequestHead, type: Span<UInt8>? = nil,
+    fields: Span<UInt8>? = nil, location: Span<UInt8>? = nil, text: StaticString = ""
   ) -> Response {
     let keepsAlive = request.keepsAlive && keepsConnections
     if !keepsAlive {
@@ -62,7 +62,7 @@ extension Responder {
     }
     let date = date(of: now)
     let bytes = unsafe compose { out in
-      head.append(to: &out, date: date, location: location)
+      head.append(to: &out, date: date, type: type, fields: fields, location: location)
       if request.method != .head { out.append(text) }
     }
     return unsafe Response(bytes: bytes, keepsAlive: keepsAlive)

@@ -5,6 +5,8 @@ import HTTP
 @safe
 struct Responder: ~Copyable {
   var files: FileCache
+  /// What the site says of files.
+  let policies: FilePolicies
   /// What the request that is answered has waited for, set before its connection has its turn.
   var waited: FileCache.Lookup?
   /// Connections last after their response; not when the server stops.
@@ -29,8 +31,9 @@ struct Responder: ~Copyable {
   /// A Location can be three times as long as the path that it is made of, and has its query.
   private static func locationCapacity(_ limits: Limits) -> Int { 4 * limits.head.requestLine }
 
-  init(limits: Limits, files: consuming FileCache) {
+  init(limits: Limits, files: consuming FileCache, policies: FilePolicies) {
     self.files = files
+    self.policies = policies
     unsafe head = .allocate(byteCount: Self.headCapacity(limits), alignment: 64)
     unsafe location = .allocate(byteCount: Self.locationCapacity(limits), alignment: 64)
     unsafe path = .allocate(byteCount: FileCache.longestPath, alignment: 64)

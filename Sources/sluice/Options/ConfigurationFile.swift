@@ -3,11 +3,16 @@ import TOMLKit
 
 /// A configuration file: options by the names of their flags (TOML 1.0).
 struct ConfigurationFile {
+  /// What it says of options.
   private(set) var settings = Settings([:])
+  private(set) var paths: [PathSection] = []
   private(set) var problems: [String] = []
+  private let path: String
+  private var lines = KeyLines("")
 
   /// Reads a file. What is wrong with it is in `problems`, with file and line.
   init(path: String) {
+    self.path = path
     guard let bytes = Self.read(path) else {
       problems = ["\(path): cannot read this file: \(unsafe String(cString: strerror(errno)))"]
       return
@@ -18,8 +23,11 @@ struct ConfigurationFile {
       return
     }
     do {
-      let lines = KeyLines(text)
-      settings = take(try TOMLTable(string: text), path, lines)
+      lines = KeyLines(text)
+      let table = try TOMLTable(string: text)
+      // A file does not say where another one is.
+      settings = take(table, Settings.names.filter { $0 != "config" }, others: ["path"])
+      takePaths(table)
     } catch let error as TOMLParseError {
       problems = ["\(path):\(error.source.begin.line): \(error.description)"]
     } catch {
@@ -41,14 +49,16 @@ struct ConfigurationFile {
     }
   }
 
-  private mutating func take(_ table: TOMLTable, _ path: String, _ lines: KeyLines) -> Settings {
+  /// Takes what the table says of `allowed`, in the order of the file, which the parser does not keep, and notes what else it says.
+  private mutating func take(
+    _ table: TOMLTable, _ allowed: [String], others: [String], section: String = "", number: Int = 0
+  ) -> Settings {
     var settings: [String: Setting] = [:]
-    // A file does not say where another one is, nor what stands first on the command line under another name.
-    let allowed = Settings.names.filter { $0 != "config" }
-    // In the order of the file, which the parser does not keep.
-    for (line, key) in table.keys.map({ (lines.line(of: $0), $0) }).sorted(by: <) {
+    let keys = table.keys.map { (lines.line(of: $0, section: section, number: number), $0) }
+    for (line, key) in keys.sorted(by: <) where !others.contains(key) {
       guard allowed.contains(key) else {
-        problems.append("\(path):\(line): unknown key '\(key)'\(Suggestion.text(for: key, of: allowed))")
+        let suggestion = Suggestion.text(for: key, of: allowed + others)
+        problems.append("\(path):\(line): unknown key '\(key)'\(suggestion)")
         continue
       }
       guard let value = table[key], let texts = Self.texts(of: value) else {
@@ -61,14 +71,65 @@ struct ConfigurationFile {
     return Settings(settings)
   }
 
+  /// A section `[[path]]`.
+  struct PathSection {
+    /// What it says of `match`, `cache-control` and `type`.
+    let settings: Settings
+    /// `headers`: what to do (`set`, `add` or `remove`), a name, and a value where there is one.
+    let changes: [(action: String, name: String, value: String)]
+    /// Where it begins.
+    let origin: Setting.Origin
+  }
+
+  private mutating func takePaths(_ table: TOMLTable) {
+    guard let value = table["path"] else { return }
+    let sections = value.array?.compactMap(\.table) ?? []
+    guard !sections.isEmpty, sections.count == value.array?.count else {
+      problems.append("\(path):\(lines.line(of: "path")): 'path' must be sections: [[path]]")
+      return
+    }
+    for (number, section) in sections.enumerated() {
+      let settings = take(
+        section, ["match", "cache-control", "type"], others: ["headers"], section: "path", number: number)
+      let line = lines.line(of: "headers", section: "path", number: number)
+      paths.append(
+        PathSection(
+          settings: settings, changes: takeHeaders(section, line),
+          origin: .key("[[path]]", file: path, line: lines.line(of: "", section: "path", number: number))))
+    }
+  }
+
+  private mutating func takeHeaders(
+    _ section: TOMLTable, _ line: Int
+  ) -> [(action: String, name: String, value: String)] {
+    var changes: [(action: String, name: String, value: String)] = []
+    guard let headers = section["headers"] else { return [] }
+    for action in headers.table?.keys ?? [] {
+      let said = headers.table?[action]
+      switch action {
+      case "remove" where said.flatMap(Self.texts) != nil:
+        changes += (said.flatMap(Self.texts) ?? []).map { (action, $0, "") }
+      case "set" where said?.table != nil, "add" where said?.table != nil:
+        for name in said?.table?.keys ?? [] {
+          for value in (said?.table?[name]).flatMap(Self.texts) ?? [] {
+            changes.append((action, name, value))
+          }
+        }
+      default:
+        problems.append(
+          "\(path):\(line): 'headers' has set = { Name = \"value\" }, add = { … } and remove = [\"Name\"]")
+      }
+    }
+    if headers.table == nil {
+      problems.append("\(path):\(line): 'headers' must be a table: { set = { Name = \"value\" } }")
+    }
+    return changes
+  }
+
   private static func texts(of value: any TOMLValueConvertible) -> [String]? {
     if let array = value.array {
-      var texts: [String] = []
-      for element in array {
-        guard let text = text(of: element) else { return nil }
-        texts.append(text)
-      }
-      return texts
+      let texts = array.compactMap { text(of: $0) }
+      return texts.count == array.count ? texts : nil
     }
     return text(of: value).map { [$0] }
   }

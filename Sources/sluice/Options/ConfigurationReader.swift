@@ -6,9 +6,11 @@ import Worker
 /// Makes the configuration of what flags, the environment and the file say, and notes all that is wrong with it.
 struct ConfigurationReader {
   /// Each is a line that says what to do.
-  private(set) var problems: [String] = []
+  var problems: [String] = []
   /// What holds of every option.
   private(set) var settings: Settings
+  /// The file's `[[path]]`.
+  private(set) var paths: [ConfigurationFile.PathSection] = []
 
   /// Reads the environment, and the file if there is one.
   init(_ flags: Options) {
@@ -18,6 +20,7 @@ struct ConfigurationReader {
       let file = ConfigurationFile(path: path)
       problems += file.problems
       settings.fallBack(to: file.settings)
+      paths = file.paths
     }
     settings.fallBackToDefaults()
   }
@@ -38,7 +41,7 @@ struct ConfigurationReader {
       problems.append("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
     }
     var configuration = Configuration(
-      site: Site(root: text("root") ?? "."), host: text("host") ?? "", port: tlsOnly ? nil : port,
+      site: site(), host: text("host") ?? "", port: tlsOnly ? nil : port,
       secure: secure, workers: value("workers", WorkerCount.self)?.count ?? 1)
     configuration.cacheMemory = value("cache-memory", ByteCount.self)?.bytes
     if let threads = value("io-threads", ThreadCount.self) { configuration.limits.ioThreads = threads.count }
@@ -47,6 +50,19 @@ struct ConfigurationReader {
       configuration.limits.idleMilliseconds = UInt64(idle.seconds) * 1_000
     }
     return configuration
+  }
+
+  private mutating func site() -> Site {
+    var site = Site(root: text("root") ?? ".")
+    site.rules = rules()
+    site.types = types()
+    site.keepsHashedFiles = flag("immutable")
+    site.hasSecurityFields = flag("security-headers")
+    if site.fieldBytes > Limits.ownFieldBytes {
+      problems.append(
+        "all headers together take \(site.fieldBytes) bytes: use \(Limits.ownFieldBytes) or less")
+    }
+    return site
   }
 
   private mutating func secure(isUsed: Bool) -> Configuration.Secure? {
@@ -78,6 +94,13 @@ struct ConfigurationReader {
   private mutating func flag(_ option: String) -> Bool { value(option) ?? false }
 
   private mutating func text(_ option: String) -> String? { value(option) }
+
+  /// All that was said of an option that may be said several times.
+  func texts(_ option: String) -> [(String, Setting.Origin)] {
+    precondition(Settings.names.contains(option), option)
+    guard let setting = settings.all[option] else { return [] }
+    return setting.texts.map { ($0, setting.origin) }
+  }
 
   /// What was said of an option; nil if nothing was, or nothing that it may be.
   private mutating func value<Value: OptionValue>(_ option: String, _ kind: Value.Type = Value.self) -> Value?

@@ -72,6 +72,36 @@ struct Options: ParsableArguments {
       valueName: "seconds"))
   var idleTimeout: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Cache-Control for files: '/assets/**=max-age=3600', '*.html=no-cache'. The first pattern that fits decides.",
+      valueName: "pattern=value"))
+  var cacheControl: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A field for responses with files: 'X-Robots-Tag: none', or for some, '/docs/**=X-Robots-Tag: none'.",
+      valueName: "[pattern=]name: value"))
+  var header: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The media type of files with an ending: 'gpx=application/gpx+xml'.", valueName: "ending=type"))
+  var mime: [String] = []
+
+  @Flag(
+    inversion: .prefixedNo,
+    help:
+      "Let clients keep files for a year whose names hold a hash, as build tools make them: main.3f9a1c2b.js."
+  )
+  var immutable: Bool?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help:
+      "Add the fields that scanners of web sites ask for, from nosniff to a strict Content-Security-Policy.")
+  var securityHeaders: Bool?
+
   @Flag(inversion: .prefixedNo, help: "HTTP only: nothing of TLS is set up, whatever certificate is given.")
   var plaintext: Bool?
 
@@ -90,6 +120,6 @@ extension Options {
     "root": ".", "host": "127.0.0.1", "port": "8080", "tls-port": "8443", "ktls": "auto",
     "ktls-receive": "off",
     "workers": "auto", "io-threads": "4", "min-send-rate": "0", "idle-timeout": "75", "plaintext": "false",
-    "tls-only": "false", "log-level": "notice",
+    "tls-only": "false", "immutable": "false", "security-headers": "false", "log-level": "notice",
   ]
 }

@@ -60,13 +60,16 @@ struct Settings {
   /// Takes over what the environment says of options of which nothing was said. Empty is as good as unset.
   mutating func fallBackToEnvironment() {
     var variables = Settings([:])
+    let lists: Set = ["cache-control", "header", "mime"]
     for name in Self.names + Self.aliases.keys.sorted() {
       let variable = "SLUICE_" + name.uppercased().replacing("-", with: "_")
       guard let value = unsafe getenv(variable) else { continue }
       let text = unsafe String(cString: value)
       let option = Self.aliases[name] ?? name
       if text.isEmpty || variables.all[option] != nil { continue }
-      variables.all[option] = Setting(texts: [text], origin: .variable(variable))
+      // What may be said several times has a line for each.
+      let texts = lists.contains(option) ? text.split(separator: "\n").map(String.init) : [text]
+      variables.all[option] = Setting(texts: texts, origin: .variable(variable))
     }
     fallBack(to: variables)
   }

@@ -1,10 +1,9 @@
-import Files
+import Site
 import Testing
 
 @Suite struct MediaTypeTests {
   static func type(_ path: String) -> String {
-    var path = path
-    return path.withUTF8 { unsafe "\(MediaType.of(path: UnsafeRawBufferPointer($0)))" }
+    Site(root: "").policy(of: Array(path.utf8)).mediaType
   }
 
   @Test(

@@ -2,35 +2,22 @@
 public enum MediaType {
   /// What a file without a known ending is: RFC 9110 §8.3 lets the recipient look into it then, but browsers
   /// that are told `octet-stream` keep it, which is the safe way.
-  public static var unknown: StaticString { "application/octet-stream" }
+  public static let unknown = "application/octet-stream"
 
-  /// The type of the file with this name or path.
-  public static func of(path: UnsafeRawBufferPointer) -> StaticString {
-    var index = path.count
-    while index > 0, path.count - index <= longestEnding {
-      index -= 1
-      let byte = unsafe path[index]
-      if byte == UInt8(ascii: "/") { break }
-      if byte == UInt8(ascii: ".") {
-        let ending = unsafe UnsafeRawBufferPointer(rebasing: path[(index + 1)...])
-        // So short that it takes no memory.
-        return unsafe types[
-          String(unsafeUninitializedCapacity: ending.count) { name in
-            for place in ending.indices {
-              let byte = unsafe ending[place]
-              let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-              unsafe name[place] = isUpper ? byte | 0x20 : byte
-            }
-            return ending.count
-          }] ?? unknown
-      }
-    }
-    return unknown
+  /// The type of a file by the ending of its name, in lower case.
+  public static func of(ending: String) -> String? { types[ending] }
+
+  /// A media type as it is written in a field (RFC 9110 §8.3.1), or nil if it is none.
+  public static func valid(_ text: String) -> String? {
+    let text = text.trimmingLineSpace()
+    let parts = text.prefix { $0 != ";" }.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, parts.allSatisfy({ Field.isToken($0.trimmingLineSpace()) }),
+      text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
+    else { return nil }
+    return text
   }
 
-  private static let longestEnding = 12
-
-  private static let types: [String: StaticString] = [
+  private static let types: [String: String] = [
     "html": "text/html; charset=utf-8",
     "htm": "text/html; charset=utf-8",
     "xhtml": "application/xhtml+xml",

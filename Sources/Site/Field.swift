@@ -1,0 +1,88 @@
+/// A field of a response that the operator asks for: RFC 9110 §5.
+public struct Field: Hashable, Sendable {
+  /// As it is written.
+  public let name: String
+  /// Without white space at its ends.
+  public let value: String
+
+  /// Why there can't be such a field.
+  public enum Fault: Error, Equatable {
+    /// The name is no token (RFC 9110 §5.6.2).
+    case name
+    /// The value holds a control character: CR, LF and NUL would make other fields, or another response.
+    case value
+    /// The server says this by itself, and has to.
+    case reserved
+  }
+
+  /// The fields that frame a message or say what is true of it, whatever an operator wants.
+  private static let reserved: Set<String> = [
+    "accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type",
+    "date", "etag", "keep-alive", "last-modified", "proxy-connection", "te", "trailer", "transfer-encoding",
+    "upgrade",
+  ]
+
+  /// Checks both.
+  public init(_ name: String, _ value: String) throws(Fault) {
+    try self.init(checked: name, value)
+    if Self.reserved.contains(name.lowercased()) { throw .reserved }
+  }
+
+  private init(checked name: String, _ value: String) throws(Fault) {
+    guard Self.isToken(name) else { throw .name }
+    let value = value.trimmingLineSpace()
+    guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else { throw .value }
+    self.name = name
+    self.value = value
+  }
+
+  /// Content-Type, which a file has one of.
+  public init(type: String) {
+    self.init(known: "Content-Type", type)
+  }
+
+  /// One of the server's own.
+  init(known name: String, _ value: String) {
+    self.name = name
+    self.value = value
+  }
+
+  /// RFC 9110 §5.6.2.
+  static func isToken(_ text: String) -> Bool {
+    !text.isEmpty
+      && text.utf8.allSatisfy { byte in
+        byte > 0x20 && byte < 0x7F && !"\"(),/:;<=>?@[\\]{}".utf8.contains(byte)
+      }
+  }
+}
+
+/// What a rule does to the fields of a response.
+public enum FieldChange: Hashable, Sendable {
+  /// There is this one of its name, and no other.
+  case set(Field)
+  /// There is this one, too.
+  case add(Field)
+  /// There is none of this name, in lower case. Of the server's own, `server`, `etag` and `last-modified` can be left out.
+  case remove(String)
+
+  /// Leaves out a field; throws if it is one that has to be there.
+  public static func removal(of name: String) throws(Field.Fault) -> FieldChange {
+    guard Field.isToken(name) else { throw .name }
+    let name = name.lowercased()
+    let needed = [
+      "connection", "content-length", "content-range", "content-type", "date", "transfer-encoding",
+    ]
+    if needed.contains(name) { throw .reserved }
+    return .remove(name)
+  }
+}
+
+extension StringProtocol {
+  /// Without the spaces and tabs at both ends.
+  func trimmingLineSpace() -> String {
+    var rest = self[...]
+    while let first = rest.first, first == " " || first == "\t" { rest.removeFirst() }
+    while let last = rest.last, last == " " || last == "\t" { rest.removeLast() }
+    return String(rest)
+  }
+}

@@ -1,0 +1,85 @@
+/// Which paths a rule is for: `/assets/**`, `*.js`, `/docs/*.{html,pdf}`.
+///
+/// `*` stands for anything within a segment, `**` for anything at all, `?` for one character of a segment, and `{a,b}` for one
+/// of several texts. What begins with a slash is held against the whole path, what does not against the end of it, from any slash
+/// on. What ends with a slash stands for all that is beneath. Letters have their case, and there are no escapes.
+public struct PathPattern: Sendable, Hashable {
+  /// As the operator wrote it.
+  public let text: String
+  /// Without braces: any of these will do.
+  private let alternatives: [[UInt8]]
+
+  /// The most alternatives that braces may make.
+  private static let mostAlternatives = 256
+
+  /// Nil for a text that is empty or has braces that do not fit.
+  public init?(_ text: String) {
+    guard !text.isEmpty, !text.utf8.contains(0), let expanded = Self.expand(Array(text.utf8)) else {
+      return nil
+    }
+    self.text = text
+    alternatives = expanded.map { alternative in
+      let rooted = alternative.first == UInt8(ascii: "/") ? alternative : Array("**/".utf8) + alternative
+      return rooted.last == UInt8(ascii: "/") ? rooted + Array("**".utf8) : rooted
+    }
+  }
+
+  /// Nil where braces do not fit, or make too many.
+  private static func expand(_ text: [UInt8]) -> [[UInt8]]? {
+    guard let open = text.firstIndex(of: UInt8(ascii: "{")) else {
+      return text.contains(UInt8(ascii: "}")) ? nil : [text]
+    }
+    guard let close = text[open...].firstIndex(of: UInt8(ascii: "}")),
+      !text[(open + 1)..<close].contains(UInt8(ascii: "{")), !text[..<open].contains(UInt8(ascii: "}")),
+      let rests = expand(Array(text[(close + 1)...]))
+    else { return nil }
+    let choices = text[(open + 1)..<close].split(
+      separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+    guard choices.count * rests.count <= mostAlternatives else { return nil }
+    return choices.flatMap { choice in rests.map { Array(text[..<open]) + choice + $0 } }
+  }
+
+  /// Whether a path, with its first slash, is meant.
+  public func matches(_ path: some Collection<UInt8>) -> Bool {
+    let path = Array(path)
+    return alternatives.contains { Self.matches($0[...], path[...]) }
+  }
+
+  /// Goes back to the last star that can take more: steps are bounded by the product of the lengths.
+  private static func matches(_ pattern: ArraySlice<UInt8>, _ path: ArraySlice<UInt8>) -> Bool {
+    let (star, slash) = (UInt8(ascii: "*"), UInt8(ascii: "/"))
+    var (pattern, path) = (pattern, path)
+    var segmentStar: (pattern: ArraySlice<UInt8>, path: ArraySlice<UInt8>)?
+    var pathStar: (pattern: ArraySlice<UInt8>, path: ArraySlice<UInt8>)?
+    while true {
+      if pattern.first == star {
+        pattern.removeFirst()
+        if pattern.first == star {
+          pattern.removeFirst()
+          pathStar = (pattern, path)
+          segmentStar = nil
+        } else {
+          segmentStar = (pattern, path)
+        }
+        continue
+      }
+      if let byte = path.first, let wanted = pattern.first,
+        wanted == byte || wanted == UInt8(ascii: "?") && byte != slash
+      {
+        pattern.removeFirst()
+        path.removeFirst()
+        continue
+      }
+      if pattern.isEmpty && path.isEmpty { return true }
+      if let (rest, from) = segmentStar, let byte = from.first, byte != slash {
+        segmentStar = (rest, from.dropFirst())
+        (pattern, path) = (rest, from.dropFirst())
+        continue
+      }
+      guard let (rest, from) = pathStar, !from.isEmpty else { return false }
+      segmentStar = nil
+      pathStar = (rest, from.dropFirst())
+      (pattern, path) = (rest, from.dropFirst())
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import Files
+import HTTP
+import Site
+
+/// What the site says of files, as it stands in heads. A number stands for all files of which it says the same: it is asked
+/// when a file comes into the cache, and not for a request.
+@safe
+final class FilePolicies {
+  /// A policy, written.
+  @safe
+  struct Entry {
+    /// `Content-Type: …`, with its line's end.
+    let type: UnsafeRawBufferPointer
+    /// All other fields, each with its line's end.
+    let fields: UnsafeRawBufferPointer
+    let hasServer: Bool
+    let hasEntityTag: Bool
+    let hasLastModified: Bool
+  }
+
+  private let site: Site
+  private var numbers: [FilePolicy: Int32] = [:]
+  private var entries: [Entry] = []
+
+  init(site: Site) {
+    self.site = site
+  }
+
+  deinit {
+    for entry in entries {
+      unsafe entry.type.deallocate()
+      unsafe entry.fields.deallocate()
+    }
+  }
+
+  subscript(number: Int32) -> Entry { entries[Int(number)] }
+
+  /// For the cache. `path` is relative to the root, and a file's own.
+  func describe(_ path: Span<UInt8>) -> FileDescription {
+    let policy = site.policy(of: path.indices.map { path[$0] })
+    let number = numbers[policy] ?? add(policy)
+    let entry = entries[Int(number)]
+    return unsafe FileDescription(
+      policy: number, headCount: ResponseHead.maximumFileCount + entry.type.count + entry.fields.count)
+  }
+
+  private func add(_ policy: FilePolicy) -> Int32 {
+    func copy(_ fields: [Field]) -> UnsafeRawBufferPointer {
+      let text = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
+      let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
+      unsafe copy.copyBytes(from: text.utf8)
+      return UnsafeRawBufferPointer(copy)
+    }
+    let number = Int32(entries.count)
+    unsafe entries.append(
+      Entry(
+        type: copy([Field(type: policy.mediaType)]), fields: copy(policy.fields),
+        hasServer: policy.hasServer,
+        hasEntityTag: policy.hasEntityTag, hasLastModified: policy.hasLastModified))
+    numbers[policy] = number
+    return number
+  }
+}

@@ -1,0 +1,132 @@
+import Site
+import Testing
+
+@Suite struct FilePolicyTests {
+  static func rule(_ pattern: String, _ fill: (inout PathRule) throws -> Void) throws -> PathRule {
+    var rule = PathRule(try #require(PathPattern(pattern)))
+    try fill(&rule)
+    return rule
+  }
+
+  static func lines(_ site: Site, _ path: String) -> [String] {
+    site.policy(of: Array(path.utf8)).fields.map { "\($0.name): \($0.value)" }
+  }
+
+  @Test func theFirstRuleThatSaysItDecides() throws {
+    var site = Site(root: "")
+    site.rules = [
+      try Self.rule("*.html") { $0.cacheControl = "no-cache" },
+      try Self.rule("/a/**") {
+        $0.cacheControl = "max-age=1"
+        $0.type = "text/x-a"
+        $0.changes = [.set(try Field("X-A", "1")), .add(try Field("Link", "<a>")), .remove("server")]
+      },
+      try Self.rule("**") {
+        $0.type = "text/x-all"
+        $0.changes = [
+          .set(try Field("x-a", "2")), .add(try Field("Link", "<b>")), .set(try Field("Server", "x")),
+        ]
+      },
+    ]
+    #expect(
+      Self.lines(site, "a/index.html") == ["Cache-Control: no-cache", "X-A: 1", "Link: <a>", "Link: <b>"])
+    #expect(Self.lines(site, "a/b") == ["X-A: 1", "Link: <a>", "Cache-Control: max-age=1", "Link: <b>"])
+    #expect(Self.lines(site, "b") == ["x-a: 2", "Link: <b>", "Server: x"])
+    #expect(site.policy(of: Array("a/b".utf8)).mediaType == "text/x-a")
+    #expect(site.policy(of: Array("b".utf8)).mediaType == "text/x-all")
+    // Said otherwise or removed: not by itself, then.
+    for path in ["a/b", "b"] { #expect(!site.policy(of: Array(path.utf8)).hasServer) }
+    #expect(site.policy(of: Array("b".utf8)).hasEntityTag)
+  }
+
+  @Test func nothingIsSaidWithoutRules() {
+    let policy = Site(root: "").policy(of: Array("a.html".utf8))
+    #expect(policy.fields.isEmpty && policy.hasServer && policy.hasEntityTag && policy.hasLastModified)
+  }
+
+  @Test func securityFieldsCanBeSetAndRemoved() throws {
+    var site = Site(root: "")
+    site.hasSecurityFields = true
+    let names = ["X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy"]
+    for name in names {
+      #expect(Self.lines(site, "a").contains { $0.hasPrefix("\(name): ") }, "\(name)")
+    }
+    site.rules = [
+      try Self.rule("**") {
+        $0.changes = [.set(try Field("content-security-policy", "x")), .remove("x-frame-options")]
+      }
+    ]
+    let lines = Self.lines(site, "a")
+    #expect(lines.first == "content-security-policy: x")
+    #expect(lines.count { $0.lowercased().hasPrefix("content-security-policy") } == 1)
+    #expect(!lines.contains { $0.hasPrefix("X-Frame-Options") })
+  }
+
+  @Test func typesOfTheOperators() {
+    var site = Site(root: "")
+    site.types = ["html": "text/x-mine", "foo": "a/b"]
+    for (path, type) in [("a.HTML", "text/x-mine"), ("a.foo", "a/b"), ("a.css", "text/css; charset=utf-8")] {
+      #expect(site.policy(of: Array(path.utf8)).mediaType == type)
+    }
+  }
+
+  @Test(
+    arguments: [
+      // Vite, webpack, esbuild, Parcel, Next.js, Angular, Hugo.
+      "index-DiwrgTda.css", "main.3f9a1c2b.js", "main.3f9a1c2b.js.map", "chunk-KZP7YZ4Q.js",
+      "app.4b1e8f3a9c.css",
+      "assets/logo-BGRyA9pk.svg", "static/media/font.7ce67ba25d9d2d8b.woff2",
+      "_next/webpack-8074fabf81051fbd.js",
+      "main.min.a64ba5b0e4d9a0d3e0a5a1c7bbbbbbbb.css", "polyfills-5CFQRCPP.js", "vendor-react-D1x_9aQz.js",
+    ])
+  func hashedNames(path: String) {
+    var site = Site(root: "")
+    #expect(Self.lines(site, path).isEmpty)
+    site.keepsHashedFiles = true
+    #expect(Self.lines(site, path) == ["Cache-Control: public, max-age=31536000, immutable"])
+  }
+
+  @Test(
+    arguments: [
+      "index.html", "main.js", "jquery-3.7.1.min.js", "bootstrap-datepicker.js", "report-20240101.pdf",
+      "photo-20240101.jpg",
+      "README-Overview.svg", "index-DiwrgTda.html", "DiwrgTda.css", "3f9a1c2b.js", "a-b1c2d3.js",
+      "archive-3f9a1c2b.zip",
+      "main.3f9a1c2b", ".3f9a1c2b", "font-awesome.css", "apple-touch-icon-precomposed.png",
+    ])
+  func namesThatSayNothing(path: String) {
+    var site = Site(root: "")
+    site.keepsHashedFiles = true
+    #expect(Self.lines(site, path).isEmpty)
+  }
+
+  @Test func hashedNamesGiveWayToRules() throws {
+    var site = Site(root: "")
+    site.keepsHashedFiles = true
+    site.rules = [try Self.rule("*.js") { $0.cacheControl = "no-store" }]
+    #expect(Self.lines(site, "main.3f9a1c2b.js") == ["Cache-Control: no-store"])
+  }
+
+  @Test(arguments: [
+    ("X-A", "b\r\nSet-Cookie: a"), ("X-A", "a\nb"), ("X-A", "a\u{0}"), ("X-A", "\u{7F}"), ("X-A", "a\rb"),
+  ])
+  func valuesThatWouldMakeOthers(name: String, value: String) {
+    #expect(throws: Field.Fault.value) { try Field(name, value) }
+  }
+
+  @Test(arguments: ["", "X A", "X:A", "X\r\nA", "é", "(", "X-A "])
+  func namesThatAreNone(name: String) {
+    #expect(throws: Field.Fault.name) { try Field(name, "a") }
+    #expect(throws: Field.Fault.name) { try FieldChange.removal(of: name) }
+  }
+
+  @Test(arguments: ["Content-Length", "transfer-encoding", "CONNECTION", "Date", "ETag", "Content-Type"])
+  func whatTheServerSaysByItself(name: String) {
+    #expect(throws: Field.Fault.reserved) { try Field(name, "a") }
+  }
+
+  @Test func aValueMayHoldWhatRFC9110Allows() throws {
+    #expect(try Field("X-A", "  a\tb é \"c\" \t").value == "a\tb é \"c\"")
+    #expect(try Field("X-A", "").value == "")
+  }
+}

@@ -6,6 +6,14 @@ func zeroedMemory<Value: ~Copyable>(
   for count: Int, of type: Value.Type
 ) throws(Errno) -> UnsafeMutablePointer<Value> {
   precondition(MemoryLayout<Value>.alignment <= MemoryLayout<max_align_t>.alignment)
+  let size = count * MemoryLayout<Value>.stride
   guard let memory = unsafe calloc(count, MemoryLayout<Value>.stride) else { throw Errno(rawValue: ENOMEM) }
+  // Where huge pages are used for everything (Debian 13), the first value would take 2 MiB.
+  let page = 4096
+  let start = (UInt(bitPattern: memory) + UInt(page - 1)) & ~UInt(page - 1)
+  let end = (UInt(bitPattern: memory) + UInt(size)) & ~UInt(page - 1)
+  if end > start {
+    unsafe madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_NOHUGEPAGE)
+  }
   return unsafe memory.bindMemory(to: Value.self, capacity: count)
 }

@@ -113,8 +113,9 @@ struct Transport: ~Copyable {
       // Something is before it in the queue.
       return unsafe keep(bytes, content, from: 0, &outgoing, &context)
     }
-    let sent =
-      unsafe content.isEmpty ? socket.send(bytes, more: outgoing.hasFile) : socket.send(bytes, content)
+    let fileFollows =
+      outgoing.hasFile && (encryption == .none || outgoing.fileRest < context.limits.partApart)
+    let sent = unsafe content.isEmpty ? socket.send(bytes, more: fileFollows) : socket.send(bytes, content)
     return unsafe keepRest(after: sent, bytes, content, &outgoing, &context)
   }
 

@@ -6,6 +6,7 @@ public enum Status: UInt16, Sendable {
   case partialContent = 206
   case movedPermanently = 301
   case notModified = 304
+  case permanentRedirect = 308
   case badRequest = 400
   case forbidden = 403
   case notFound = 404
@@ -31,6 +32,7 @@ public enum Status: UInt16, Sendable {
     case .partialContent: "206 Partial Content"
     case .movedPermanently: "301 Moved Permanently"
     case .notModified: "304 Not Modified"
+    case .permanentRedirect: "308 Permanent Redirect"
     case .badRequest: "400 Bad Request"
     case .forbidden: "403 Forbidden"
     case .notFound: "404 Not Found"

@@ -79,7 +79,7 @@ public enum FieldChange: Hashable, Sendable {
 
 extension StringProtocol {
   /// Without the spaces and tabs at both ends.
-  func trimmingLineSpace() -> String {
+  package func trimmingLineSpace() -> String {
     var rest = self[...]
     while let first = rest.first, first == " " || first == "\t" { rest.removeFirst() }
     while let last = rest.last, last == " " || last == "\t" { rest.removeLast() }

@@ -2,8 +2,16 @@
 public struct Site: Sendable {
   /// The path of the folder, as the operator wrote it.
   public var root: String
-  /// The name of the file that stands for its folder.
-  public var index = "index.html"
+  /// The names of the files that stand for their folder: the first one that is there does.
+  public var indexes = ["index.html"]
+  /// `/about` leads to `about.html`, and `/about.html` to `/about`.
+  public var hasCleanPaths = false
+  /// The file that is sent in place of one that is not there, where the path looks like a page: relative to the root.
+  public var fallback: String?
+  /// The statuses that may have pages: those of requests that are none, or that come too late, have a line of text.
+  public static let statusesWithPages = [403, 404, 405, 417, 500, 501, 503]
+  /// The files that are sent with a status, by its number: relative to the root.
+  public var errorPages: [Int: String] = [:]
   /// What holds for some paths. Of what several say, the first one's holds.
   public var rules: [PathRule] = []
   /// Media types of the operator's, by the ending of a file's name in lower case.

@@ -55,8 +55,8 @@ package struct Worker: ~Copyable {
       inMemory: limits.fileInMemory)
     let policies = FilePolicies(site: site)
     let files = FileCache(
-      root: root, index: site.index, loader: loader, bounds: bounds,
-      describe: { policies.describe($0) },
+      root: root, names: policies.fileNames, loader: loader, bounds: bounds,
+      describe: { policies.describe($0, coding: $1) },
       answer: { completion in completions.post(completion) })
     let context = WorkerContext(
       limits: limits, files: files, policies: policies, requiresKernelTLS: requiresKernelTLS)
@@ -221,7 +221,7 @@ package struct Worker: ~Copyable {
         guard connections.isCurrent(token), connections[token.slot].waits(for: finished.identifier) else {
           continue
         }
-        context.responder.waited = finished.lookup
+        context.responder.waited = finished
         giveTurn(token.slot, .none)
         context.responder.waited = nil
       }

@@ -49,7 +49,7 @@ final class Entries {
         let found = unsafe FoundFile(
           descriptor: -1, status: makeStatus(), content: content, isResident: true)
         let key = unsafe OpenFile.Key(
-          path: path, count: 1, hash: hash, revisionPlace: revisions.place(of: hash))
+          path: path, name: PathName(count: 1), hash: hash, revisionPlace: revisions.place(of: hash))
         let time = LookTime(milliseconds: 0, wallNanoseconds: 0)
         guard let file = OpenFile(found, key, FileDescription(), revision: 0, now: time) else {
           fatalError("no memory")

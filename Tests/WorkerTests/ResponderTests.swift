@@ -22,7 +22,9 @@ import Testing
     let policies = FilePolicies(site: Site(root: folder.path))
     var responder = Responder(
       limits: limits,
-      files: FileCache(root: root, loader: loader, bounds: bounds, describe: { policies.describe($0) }) { _ in
+      files: FileCache(
+        root: root, loader: loader, bounds: bounds, describe: { policies.describe($0, coding: $1) }
+      ) { _ in
       },
       policies: policies)
     let bytes = Array(request.utf8)
@@ -34,7 +36,7 @@ import Testing
     if case .waits(let number) = decision {
       let finished = try Self.finish(number, &responder.files, root, clock)
       #expect(finished.waiters == [1])
-      responder.waited = finished.lookup
+      responder.waited = finished
       decision = responder.respond(to: head, bytes.span, clock: &clock, waiter: 1)
       responder.files.end(finished)
     }

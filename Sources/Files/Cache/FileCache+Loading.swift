@@ -13,10 +13,10 @@ struct PendingLoad {
   var waiters: [UInt64]
 
   enum Subject {
-    /// What a path leads to, NUL-terminated; its first `count` bytes are what is looked for.
-    case path([CChar], count: Int, hash: UInt64)
+    /// What a path leads to, NUL-terminated.
+    case path([CChar], PathName, hash: UInt64)
     /// The same for a file that is served meanwhile, retained.
-    case check(FileReference, path: [CChar], count: Int)
+    case check(FileReference, path: [CChar], PathName)
     /// The rest of the window of an open file, retained, that begins here.
     case window(FileReference, offset: Int64)
     /// The root's path.
@@ -33,7 +33,7 @@ extension FileCache {
   ) -> Lookup {
     if let usable = unsafe usable {
       let subject = unsafe PendingLoad.Subject.check(
-        FileReference(usable), path: Array(key.path), count: key.count)
+        FileReference(usable), path: Array(key.path), key.name)
       if submit(unsafe .load(path: Array(key.path)), subject, revision, isUrgent: true) != nil {
         unsafe usable.pointee.isBeingChecked = true
         unsafe retain(FileReference(usable))
@@ -42,13 +42,13 @@ extension FileCache {
     }
     for index in pending.indices {
       // What was asked for before another worker saw a newer state would be old.
-      guard case .path(let path, let count, key.hash) = pending[index].subject, count == key.count,
+      guard case .path(let path, let name, key.hash) = pending[index].subject, name == key.name,
         unsafe path.elementsEqual(key.path), pending[index].revision == revision
       else { continue }
       return join(index, waiter)
     }
     let path = unsafe Array(key.path)
-    return start(.load(path: path), .path(path, count: key.count, hash: key.hash), revision, waiter)
+    return start(.load(path: path), .path(path, key.name, hash: key.hash), revision, waiter)
   }
 
   private mutating func join(_ index: Int, _ waiter: UInt64) -> Lookup {
@@ -138,6 +138,28 @@ extension FileCache {
     public let lookup: Lookup
     /// Who waited for it.
     public let waiters: [UInt64]
+    /// The path that was looked for, or nothing where a part of a file was.
+    private let path: ArraySlice<CChar>?
+    private let coding: UInt8
+
+    init(_ load: PendingLoad, _ lookup: Lookup) {
+      identifier = load.identifier
+      waiters = load.waiters
+      self.lookup = lookup
+      if case .path(let path, let name, _) = load.subject {
+        self.path = path[..<name.count]
+        coding = name.coding
+      } else {
+        path = nil
+        coding = 0
+      }
+    }
+
+    /// Whether it says what this path leads to.
+    public func isAbout(_ path: Span<UInt8>, coding: UInt8 = 0) -> Bool {
+      guard let own = self.path, own.count == path.count, coding == self.coding else { return false }
+      return own.indices.allSatisfy { UInt8(bitPattern: own[$0]) == path[$0] }
+    }
   }
 
   /// Takes in what a helper thread has done. To be followed by `end`, when all who waited have been told.
@@ -149,11 +171,13 @@ extension FileCache {
     followRoot()
     let lookup: Lookup
     switch (load.subject, completion.result) {
-    case (.path(let path, let count, _), .loaded(let loaded)):
-      lookup = take(loaded, path, count, load)
-    case (.check(let file, let path, let count), .loaded(let loaded)):
+    case (.path(let path, let name, _), .loaded(let loaded)):
+      lookup = take(loaded, path, name, load)
+      if case .failed(.notFound) = lookup, lookFurther(load, path, name) { return nil }
+    case (.check(let file, let path, let name), .loaded(let loaded)):
+      let found = take(loaded, path, name, load)
+      if case .failed(.notFound) = found, lookFurther(load, path, name) { return nil }
       unsafe file.pointer.pointee.isBeingChecked = false
-      _ = take(loaded, path, count, load)
       release(file)
       return nil
     case (.window(let file, let offset), .read(let isDone)):
@@ -161,23 +185,48 @@ extension FileCache {
       lookup = isDone ? .file(file) : .failed(.inputOutput)
       if isDone { retain(file) }
       release(file)
-      return Finished(identifier: load.identifier, lookup: lookup, waiters: load.waiters)
+      return Finished(load, lookup)
     default: return nil
     }
     if case .file(let file) = lookup { retain(file) }
-    return Finished(identifier: load.identifier, lookup: lookup, waiters: load.waiters)
+    return Finished(load, lookup)
   }
 
   private mutating func take(
-    _ loaded: LoadedFile, _ path: [CChar], _ count: Int, _ load: PendingLoad
+    _ loaded: LoadedFile, _ path: [CChar], _ name: PathName, _ load: PendingLoad
   ) -> Lookup {
     unsafe path.withUnsafeBufferPointer { path in
-      let key = unsafe key(path, count: count)
+      let key = unsafe key(path, name)
       let known = unsafe entry(key)
       // If somebody has seen a newer state meanwhile, whoever waits looks again.
       return loaded.withLook { unsafe settle($0, key, load.revision, known, now: loaded.time) }
         ?? .waits(load.identifier)
     }
+  }
+
+  /// Has the next of the files looked at that a path may lead to, for those who wait, if there is another.
+  private mutating func lookFurther(_ load: PendingLoad, _ path: [CChar], _ name: PathName) -> Bool {
+    guard name.coding == 0, let ending = names.number(after: name.ending) else { return false }
+    let suffix = names.suffixes(ending, 0).ending
+    var next = name
+    next.ending = ending
+    let full = path[..<name.count] + suffix.map { CChar(bitPattern: $0) } + [0]
+    guard full.count - 1 <= Self.longestPath else { return false }
+    let (hash, revision) = unsafe full.withUnsafeBufferPointer { path in
+      let key = unsafe self.key(path, next)
+      return (key.hash, key.revisionPlace.current)
+    }
+    let subject: PendingLoad.Subject =
+      switch load.subject {
+      case .check(let file, _, _): .check(file, path: Array(full), next)
+      default: .path(Array(full), next, hash: hash)
+      }
+    guard loader.submit(.load(path: Array(full)), identifier: load.identifier, isUrgent: true, answer: answer)
+    else { return false }
+    pending.append(
+      PendingLoad(
+        identifier: load.identifier, subject: subject, revision: revision, waiters: load.waiters))
+    return true
   }
 
   /// All who waited have been told.

@@ -45,9 +45,9 @@ public struct FileCache: ~Copyable {
   /// Called by a helper thread with what it has done.
   let answer: @Sendable (FileCompletion) -> Void
   /// Says what is to be known of a file with this path.
-  private let describe: (Span<UInt8>) -> FileDescription
-  /// The name of the file that stands for its folder.
-  private let index: [UInt8]
+  private let describe: (Span<UInt8>, _ coding: UInt8) -> FileDescription
+  /// How paths become names of files.
+  let names: FileNames
   private let seed: UInt64
   private var table = PathTable()
   /// Small files, by their bytes.
@@ -55,7 +55,7 @@ public struct FileCache: ~Copyable {
   /// Open files, by their number.
   private var open: EvictionQueue
   let reader: FileReader
-  /// The path that is looked for, with the name of its index, NUL-terminated.
+  /// The path that is looked for, with what is appended to it, NUL-terminated.
   let fullPath: UnsafeMutableBufferPointer<CChar>
   /// What helper threads do for this worker.
   var pending: [PendingLoad] = []
@@ -65,15 +65,15 @@ public struct FileCache: ~Copyable {
   /// What it has counted.
   public var counts = FileCounts()
 
-  /// An empty cache. `index` is the name of the file that stands for its folder. `describe` is called for every file that comes
-  /// in, with its path relative to the root. `answer` is called by helper threads of `loader`, and has to bring what they have
+  /// An empty cache. `describe` is called for every file that comes in, with its path relative to the root, without the ending
+  /// of a coding, and the coding. `answer` is called by helper threads of `loader`, and has to bring what they have
   /// done to `finish`.
   public init(
-    root: DocumentRoot, index: String = "index.html", loader: FileLoader, bounds: Bounds,
-    describe: @escaping (Span<UInt8>) -> FileDescription = { _ in FileDescription() },
+    root: DocumentRoot, names: FileNames = FileNames(), loader: FileLoader, bounds: Bounds,
+    describe: @escaping (Span<UInt8>, _ coding: UInt8) -> FileDescription = { _, _ in FileDescription() },
     answer: @escaping @Sendable (FileCompletion) -> Void
   ) {
-    self.index = Array(index.utf8)
+    self.names = names
     self.describe = describe
     self.root = root
     folderNumber = root.folderNumber
@@ -101,8 +101,13 @@ public struct FileCache: ~Copyable {
   /// The file known by `path`, if it need not be looked at. `path` is relative to the root, decoded, and a folder's ends
   /// with a slash or is empty: then its index is meant.
   public mutating func find(_ path: Span<UInt8>, now: UInt64) -> FileReference? {
-    let hash = unsafe PathHash.of(path.bytes, seed: seed)
-    guard let entry = unsafe entry(path, hash) else { return nil }
+    find(path, coding: 0, now: now)
+  }
+
+  @inline(__always)
+  mutating func find(_ path: Span<UInt8>, coding: UInt8, now: UInt64) -> FileReference? {
+    let hash = unsafe hash(path.bytes, coding)
+    guard let entry = unsafe entry(path, hash, coding) else { return nil }
     if unsafe entry.pointee.frequency < 3 { unsafe entry.pointee.frequency &+= 1 }
     guard unsafe now &- entry.pointee.checkedAt < Self.trustMilliseconds,
       unsafe entry.pointee.revisionPlace.current == entry.pointee.revision
@@ -111,17 +116,23 @@ public struct FileCache: ~Copyable {
   }
 
   @inline(__always)
-  private func entry(_ path: Span<UInt8>, _ hash: UInt64) -> Entry? {
+  private func entry(_ path: Span<UInt8>, _ hash: UInt64, _ coding: UInt8) -> Entry? {
     var index = Int(truncatingIfNeeded: hash) & table.mask
     while let entry = unsafe table.slots[index].entry {
-      if unsafe table.slots[index].hash == hash, unsafe entry.pointee.keyCount == path.count,
-        unsafe PathHash.equals(path.bytes, entry.pointee.path)
+      if unsafe table.slots[index].hash == hash, unsafe entry.pointee.name.count == path.count,
+        unsafe entry.pointee.name.coding == coding, unsafe PathHash.equals(path.bytes, entry.pointee.path)
       {
         return unsafe entry
       }
       index = (index &+ 1) & table.mask
     }
     return nil
+  }
+
+  /// A hash for each coding of a path.
+  @inline(__always)
+  private func hash(_ path: RawSpan, _ coding: UInt8) -> UInt64 {
+    PathHash.of(path, seed: seed &+ UInt64(coding) &* 0x9E37_79B9_7F4A_7C15)
   }
 
   /// Whether a file that was found still has the content that its tag stands for: one in memory has, an open one is asked,
@@ -152,8 +163,20 @@ public struct FileCache: ~Copyable {
   /// Looks at what `path` leads to now, for whoever `find` had no answer for. `waiter` is told by `finish` if that takes
   /// a helper thread.
   public mutating func look(_ path: Span<UInt8>, now: LookTime, waiter: UInt64) -> Lookup {
-    guard let key = makeKey(path) else { return .failed(.notFound) }
-    var known = unsafe entry(path, key.hash)
+    let namesFolder = path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
+    for ending in names.numbers(forFolder: namesFolder) {
+      let lookup = look(path, ending, coding: 0, now: now, waiter: waiter)
+      guard case .failed(.notFound) = lookup else { return lookup }
+    }
+    return .failed(.notFound)
+  }
+
+  /// Looks at one of the files that a path may lead to.
+  mutating func look(
+    _ path: Span<UInt8>, _ ending: UInt8, coding: UInt8, now: LookTime, waiter: UInt64
+  ) -> Lookup {
+    guard let key = makeKey(path, ending, coding) else { return .failed(.notFound) }
+    var known = unsafe entry(path, key.hash, coding)
     counts.looks += 1
     if now.milliseconds >= nextRootCheck { checkRoot(now: now.milliseconds) }
     // Another worker may see a newer state just now: then what was seen here is looked at again.
@@ -161,7 +184,8 @@ public struct FileCache: ~Copyable {
       followRoot()
       let revision = key.revisionPlace.current
       // Old for sure, if another worker has said so. Else it may be served while a helper thread looks.
-      let isUsable = unsafe known.map { unsafe $0.pointee.revision == revision } ?? false
+      let isUsable =
+        unsafe known.map { unsafe $0.pointee.revision == $0.pointee.revisionPlace.current } ?? false
       if isUsable, let known = unsafe known, unsafe known.pointee.isBeingChecked {
         return unsafe .file(FileReference(known))
       }
@@ -174,7 +198,7 @@ public struct FileCache: ~Copyable {
         return unsafe wait(key, revision, isUsable && isRecent ? known : nil, waiter: waiter)
       }
       if let lookup = unsafe settle(look, key, revision, known, now: now) { return lookup }
-      unsafe known = unsafe entry(path, key.hash)
+      unsafe known = unsafe entry(path, key.hash, coding)
     }
     return .failed(.exhausted)
   }
@@ -190,35 +214,38 @@ public struct FileCache: ~Copyable {
   }
 
   /// What the cache knows the path by, and the path to open. Good until the next call.
-  private func makeKey(_ path: Span<UInt8>) -> OpenFile.Key? {
-    let namesFolder = path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
-    let count = path.count + (namesFolder ? index.count : 0)
+  private func makeKey(_ path: Span<UInt8>, _ ending: UInt8, _ coding: UInt8) -> OpenFile.Key? {
+    let suffix = names.suffixes(ending, coding)
+    let count = path.count + suffix.ending.count + suffix.coding.count
     guard count <= Self.longestPath else { return nil }
     let bytes = unsafe UnsafeMutableRawBufferPointer(fullPath)
     unsafe path.bytes.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
-    if namesFolder {
-      unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[path.count...]).copyBytes(from: index)
-    }
+    unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[path.count...]).copyBytes(from: suffix.ending)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[(path.count + suffix.ending.count)...])
+      .copyBytes(from: suffix.coding)
     unsafe fullPath[count] = 0
-    return unsafe key(UnsafeBufferPointer(rebasing: fullPath[...count]), count: path.count)
+    return unsafe key(
+      UnsafeBufferPointer(rebasing: fullPath[...count]),
+      PathName(count: path.count, ending: ending, coding: coding))
   }
 
-  /// `path` is NUL-terminated; its first `count` bytes are what is looked for.
-  func key(_ path: UnsafeBufferPointer<CChar>, count: Int) -> OpenFile.Key {
-    let bytes = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(path).dropLast())
-    func hash(_ count: Int) -> UInt64 {
-      unsafe PathHash.of(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes[..<count])), seed: seed)
+  /// `path` is NUL-terminated.
+  func key(_ path: UnsafeBufferPointer<CChar>, _ name: PathName) -> OpenFile.Key {
+    let bytes = unsafe UnsafeRawBufferPointer(path).dropLast()
+    func hash(_ count: Int, _ coding: UInt8) -> UInt64 {
+      unsafe self.hash(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(count))), coding)
     }
-    let own = hash(count)
     // A file is one file, whether it is asked for by its own name or as its folder's index.
-    let place = root.revisions.place(of: bytes.count == count ? own : hash(bytes.count))
-    return unsafe OpenFile.Key(path: path, count: count, hash: own, revisionPlace: place)
+    let place = unsafe root.revisions.place(of: hash(bytes.count, 0))
+    return unsafe OpenFile.Key(
+      path: path, name: name, hash: hash(name.count, name.coding), revisionPlace: place)
   }
 
   /// The entry that a path is known by.
   func entry(_ key: OpenFile.Key) -> Entry? {
     let bytes = unsafe UnsafeRawBufferPointer(key.path).bindMemory(to: UInt8.self)
-    return unsafe entry(UnsafeBufferPointer(rebasing: bytes[..<key.count]).span, key.hash)
+    return unsafe entry(
+      UnsafeBufferPointer(rebasing: bytes[..<key.name.count]).span, key.hash, key.name.coding)
   }
 
   // MARK: What a look has seen
@@ -227,11 +254,15 @@ public struct FileCache: ~Copyable {
   mutating func settle(
     _ look: Look, _ key: OpenFile.Key, _ revision: UInt32, _ known: Entry?, now: LookTime
   ) -> Lookup? {
+    // What another ending has led to stays as it is, unless this one leads to a file.
+    let other = unsafe known
+    let known = unsafe known.flatMap { unsafe $0.pointee.name == key.name ? $0 : nil }
     if case .file(let found) = look, let known = unsafe known, unsafe known.pointee.isSame(as: found) {
       if !found.isInMemory { close(found.descriptor) }
       guard key.revisionPlace.current == revision else { return nil }
       unsafe known.pointee.checkedAt = now.milliseconds
       unsafe known.pointee.revision = revision
+      unsafe known.pointee.codingsLookedFor = 0
       return unsafe .file(FileReference(known))
     }
     // Without a free descriptor, a file that is known must not be lost.
@@ -247,13 +278,18 @@ public struct FileCache: ~Copyable {
       if case .file(let found) = look, !found.isInMemory { close(found.descriptor) }
       return nil
     }
-    let isHot = unsafe known.map { unsafe $0.pointee.isInMainQueue } ?? false
-    if let known = unsafe known { unsafe drop(known) }
+    let isHot = unsafe other.map { unsafe $0.pointee.isInMainQueue } ?? false
     switch look {
-    case .file(let found): return insert(found, key, revision, isHot: isHot, now: now)
+    case .file(let found):
+      if let other = unsafe other { unsafe drop(other) }
+      return insert(found, key, revision, isHot: isHot, now: now)
+    default: if let known = unsafe known { unsafe drop(known) }
+    }
+    switch look {
+    case .file: return .failed(.notFound)
     case .directory:
       // The index of a folder may itself be a folder: that is no file to serve.
-      return unsafe key.path.count - 1 > key.count ? .failed(.notFound) : .directory
+      return unsafe key.path.count - 1 > key.name.count ? .failed(.notFound) : .directory
     case .failed(let error): return .failed(error)
     case .wouldBlock: return .failed(.inputOutput)
     }
@@ -263,8 +299,9 @@ public struct FileCache: ~Copyable {
     _ found: FoundFile, _ key: OpenFile.Key, _ revision: UInt32, isHot: Bool, now: LookTime
   ) -> Lookup {
     counts.loads += 1
-    let path = unsafe UnsafeRawBufferPointer(key.path).dropLast().bindMemory(to: UInt8.self)
-    let description = unsafe describe(path.span)
+    let count = unsafe key.path.count - 1 - names.suffixes(key.name.ending, key.name.coding).coding.count
+    let path = unsafe UnsafeRawBufferPointer(key.path).bindMemory(to: UInt8.self)
+    let description = unsafe describe(UnsafeBufferPointer(rebasing: path[..<count]).span, key.name.coding)
     guard let file = OpenFile(found, key, description, revision: revision, now: now) else {
       return .failed(.exhausted)
     }

@@ -20,9 +20,9 @@ public struct OpenFile: ~Copyable {
   public let isRacy: Bool
 
   let status: FileStatus
-  /// NUL-terminated, relative to the root; its first `keyCount` bytes are what the cache knows it by.
+  /// NUL-terminated, relative to the root; the cache knows it by its first bytes.
   let path: UnsafeMutablePointer<CChar>
-  let keyCount: Int
+  let name: PathName
   let hash: UInt64
   /// What it counts against the cache's bound: bytes, or 1 for a descriptor.
   let weight: Int
@@ -32,6 +32,11 @@ public struct OpenFile: ~Copyable {
   /// The number of its path when it was last looked at.
   var revision: UInt32
   let revisionPlace: Revisions.Place
+  /// Files with its codings may lie beside it.
+  public let looksForCodings: Bool
+  /// Which codings were looked for since the last look at this file, and which of them are there: a bit for each.
+  var codingsLookedFor: UInt8 = 0
+  public internal(set) var codingsFound: UInt8 = 0
   /// A helper thread looks whether it has changed.
   var isBeingChecked = false
   /// How often it was asked for lately, at most 3: see EvictionQueue.
@@ -61,8 +66,8 @@ public struct OpenFile: ~Copyable {
   struct Key {
     /// NUL-terminated, relative to the root.
     let path: UnsafeBufferPointer<CChar>
-    /// The first bytes of it, which are looked for.
-    let count: Int
+    /// What is looked for by it.
+    let name: PathName
     let hash: UInt64
     let revisionPlace: Revisions.Place
   }
@@ -91,7 +96,8 @@ public struct OpenFile: ~Copyable {
     descriptor = found.descriptor
     size = found.size
     status = found.status
-    keyCount = key.count
+    name = key.name
+    looksForCodings = description.looksForCodings
     hash = key.hash
     revisionPlace = key.revisionPlace
     self.revision = revision
@@ -127,6 +133,12 @@ public struct OpenFile: ~Copyable {
     return unsafe !isInMemory
       || found.content.count == contentCount
         && (contentCount == 0 || memcmp(found.content.baseAddress!, content.baseAddress!, contentCount) == 0)
+  }
+
+  /// Whether this is its path, relative to the root.
+  public func isNamed(_ path: Span<UInt8>) -> Bool {
+    for index in path.indices where unsafe UInt8(bitPattern: self.path[index]) != path[index] { return false }
+    return unsafe self.path[path.count] == 0
   }
 
   /// Nothing of it can be anywhere but in memory.
@@ -190,11 +202,14 @@ public struct FileDescription: Sendable {
   public var policy: Int32
   /// The most bytes that a ready head may take up.
   public var headCount: Int
+  /// Files with its codings may lie beside it.
+  public var looksForCodings: Bool
 
   /// Names the parts.
-  public init(policy: Int32 = 0, headCount: Int = 512) {
+  public init(policy: Int32 = 0, headCount: Int = 512, looksForCodings: Bool = false) {
     self.policy = policy
     self.headCount = headCount
+    self.looksForCodings = looksForCodings
   }
 }
 

@@ -44,9 +44,9 @@ extension Connection {
   /// What the helper thread has brought, in the turn that it causes. Nil in any other turn: then nothing is to be done but to
   /// notice that the client has gone.
   mutating func takeWaited(_ context: inout WorkerContext) -> FileCache.Lookup? {
-    guard let lookup = context.responder.waited else { return nil }
+    guard let waited = context.responder.waited else { return nil }
     waitNumber = 0
-    return lookup
+    return waited.lookup
   }
 
   /// The request that waited can be answered.

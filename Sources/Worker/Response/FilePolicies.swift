@@ -18,12 +18,17 @@ final class FilePolicies {
     let hasLastModified: Bool
   }
 
-  private let site: Site
+  let site: Site
   private var numbers: [FilePolicy: Int32] = [:]
   private var entries: [Entry] = []
 
   init(site: Site) {
     self.site = site
+  }
+
+  /// How the site's paths become names of files.
+  var fileNames: FileNames {
+    FileNames(indexes: site.indexes, endings: site.hasCleanPaths ? [".html"] : [])
   }
 
   deinit {
@@ -36,7 +41,7 @@ final class FilePolicies {
   subscript(number: Int32) -> Entry { entries[Int(number)] }
 
   /// For the cache. `path` is relative to the root, and a file's own.
-  func describe(_ path: Span<UInt8>) -> FileDescription {
+  func describe(_ path: Span<UInt8>, coding: UInt8) -> FileDescription {
     let policy = site.policy(of: path.indices.map { path[$0] })
     let number = numbers[policy] ?? add(policy)
     let entry = entries[Int(number)]

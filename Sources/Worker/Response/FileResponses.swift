@@ -82,15 +82,7 @@ extension Responder {
     head.wholeSize = size
     head.contentLength = count
     var response = unsafe finish(head, request, type: policy.type.span, fields: policy.fields.span)
-    guard request.method == .get else { return response }
-    if file.file.isInMemory {
-      unsafe response.content = unsafe UnsafeRawBufferPointer(
-        rebasing: file.file.content[Int(offset)..<Int(offset + count)])
-    } else {
-      response.file = file
-      response.fileOffset = offset
-      response.fileCount = count
-    }
+    if request.method == .get { response.setContent(of: file, from: offset, count: count) }
     return response
   }
 }

@@ -1,7 +1,21 @@
+import Files
 import HTTP
 
 /// Responses that are made for one request: a status with a line of text, or a way to go.
 extension Responder {
+  /// A status with a page of the operator's. It is no representation of what was asked for: there is no part of it, and
+  /// nothing by which a client could ask for it again.
+  mutating func response(_ status: Status, withPage file: FileReference, to request: RequestHead) -> Response
+  {
+    let policy = policies[file.file.policy]
+    var head = ResponseHead(status)
+    head.hasServer = policy.hasServer
+    head.contentLength = file.file.size
+    var response = unsafe finish(head, request, type: policy.type.span, fields: policy.fields.span)
+    if request.method != .head { response.setContent(of: file, from: 0, count: file.file.size) }
+    return response
+  }
+
   /// A status with a line of text that says it, for people.
   mutating func response(_ status: Status, to request: RequestHead) -> Response {
     var head = ResponseHead(status)
@@ -19,17 +33,21 @@ extension Responder {
     return finish(head, request, text: head.status.line)
   }
 
-  /// To the folder's own name, which ends with a slash. Made from the decoded path, whose slashes are single:
-  /// a Location that begins with two would lead to another host.
-  mutating func redirect(to request: RequestHead, _ bytes: Span<UInt8>) -> Response {
+  /// To another path of the same file. Made from the decoded path, whose slashes are single: a Location that begins with two
+  /// would lead to another host.
+  mutating func redirect(_ move: Move, _ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
     let query = bytes.extracting(request.query.range)
+    var path = unsafe decodedPath.span
+    if move == .toCleanPath {
+      path = path.extracting(..<Self.cleanCount(path))
+    }
     let value = unsafe write(into: location) { out in
       out.append("/")
-      _ = unsafe RequestPath.encode(decodedPath.span, to: &out)
-      out.append("/")
+      _ = RequestPath.encode(path, to: &out)
+      if move == .toFolder { out.append("/") }
       out.append(copying: query)
     }
-    var head = ResponseHead(.movedPermanently)
+    var head = ResponseHead(move == .toFolder ? .movedPermanently : .permanentRedirect)
     head.contentType = "text/plain; charset=utf-8"
     head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
     return unsafe finish(head, request, location: value.span, text: head.status.line)

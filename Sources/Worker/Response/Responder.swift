@@ -1,5 +1,6 @@
 import Files
 import HTTP
+import Site
 
 /// Decides what a request is answered with: finds the file, weighs conditions and ranges, and writes heads.
 @safe
@@ -8,7 +9,10 @@ struct Responder: ~Copyable {
   /// What the site says of files.
   let policies: FilePolicies
   /// What the request that is answered has waited for, set before its connection has its turn.
-  var waited: FileCache.Lookup?
+  var waited: FileCache.Finished?
+  private let hasCleanPaths: Bool
+  private let fallback: [UInt8]?
+  let errorPages: [Int: [UInt8]]
   /// Connections last after their response; not when the server stops.
   var keepsConnections = true
 
@@ -34,6 +38,16 @@ struct Responder: ~Copyable {
   init(limits: Limits, files: consuming FileCache, policies: FilePolicies) {
     self.files = files
     self.policies = policies
+    let site = policies.site
+    hasCleanPaths = site.hasCleanPaths
+    // By the paths that they are asked for by: under another, the cache would know what is to be redirected.
+    func request(for file: String) -> [UInt8] {
+      let path = Array(file.utf8)
+      let isRedirected = site.hasCleanPaths && path.span.hasSuffix(".html")
+      return isRedirected ? Array(path[..<Self.cleanCount(path.span)]) : path
+    }
+    fallback = site.fallback.map(request)
+    errorPages = site.errorPages.mapValues(request)
     unsafe head = .allocate(byteCount: Self.headCapacity(limits), alignment: 64)
     unsafe location = .allocate(byteCount: Self.locationCapacity(limits), alignment: 64)
     unsafe path = .allocate(byteCount: FileCache.longestPath, alignment: 64)
@@ -75,15 +89,15 @@ extension Responder {
     switch request.method {
     case .get, .head: break
     case .options: return .response(response(.noContent, to: request))
-    case .notAllowed: return .response(response(.methodNotAllowed, to: request))
-    case .unknown: return .response(response(.notImplemented, to: request))
+    case .notAllowed: return errorResponse(.methodNotAllowed, to: request, waiter)
+    case .unknown: return errorResponse(.notImplemented, to: request, waiter)
     }
-    if request.expectationFails { return .response(response(.expectationFailed, to: request)) }
+    if request.expectationFails { return errorResponse(.expectationFailed, to: request, waiter) }
 
     switch find(request, bytes, clock: &clock, waiter) {
     case .file(let file): return response(with: file, to: request, bytes, waiter)
-    case .directory: return .response(redirect(to: request, bytes))
-    case .failed(let status): return .response(response(status, to: request))
+    case .moved(let move): return .response(redirect(move, request, bytes))
+    case .failed(let status): return errorResponse(status, to: request, waiter)
     case .waits(let number): return .waits(number)
     }
   }
@@ -98,6 +112,24 @@ extension Responder {
     } else {
       made = response(with: file, to: request, bytes)
     }
+    return whenReady(made, file, to: request, waiter)
+  }
+
+  /// A status with the operator's page for it, if there is one, else with a line of text.
+  private mutating func errorResponse(_ status: Status, to request: RequestHead, _ waiter: UInt64) -> Decision
+  {
+    guard let page = errorPages[Int(status.rawValue)] else { return .response(response(status, to: request)) }
+    switch look(page.span, waiter) {
+    case .file(let file):
+      return whenReady(response(status, withPage: file, to: request), file, to: request, waiter)
+    case .waits(let number): return .waits(number)
+    case .directory, .failed: return .response(response(status, to: request))
+    }
+  }
+
+  private mutating func whenReady(
+    _ made: Response, _ file: FileReference, to request: RequestHead, _ waiter: UInt64
+  ) -> Decision {
     if isReady(made) { return .response(made) }
     // Before anything was sent, so that a disk that fails can still be told by a status.
     switch files.waitForPart(file, offset: made.fileOffset, waiter: waiter) {
@@ -119,10 +151,18 @@ extension Responder {
 
   private enum Found {
     case file(FileReference)
-    /// The decoded path names a folder without its slash.
-    case directory
+    /// To be asked for by another path.
+    case moved(Move)
     case failed(Status)
     case waits(UInt64)
+  }
+
+  /// Where a path leads to that is not a file's own.
+  enum Move {
+    /// To the folder's own name, which ends with a slash.
+    case toFolder
+    /// To the name without its ending: `about`, not `about.html`; or to the folder, for its index.
+    case toCleanPath
   }
 
   /// A file that the cache knows by the path as sent. A path with dot segments, double slashes or escapes is never known
@@ -137,10 +177,7 @@ extension Responder {
   private mutating func find(
     _ request: RequestHead, _ bytes: Span<UInt8>, clock: inout WorkerClock, _ waiter: UInt64
   ) -> Found {
-    let waited = waited.take()
-    if waited == nil, request.pathIsLiteral, let file = knownFile(request, bytes, now: now),
-      files.isUnchanged(file)
-    {
+    if request.pathIsLiteral, let file = knownFile(request, bytes, now: now), files.isUnchanged(file) {
       return .file(file)
     }
     var outcome = RequestPath.Outcome.path
@@ -154,26 +191,79 @@ extension Responder {
     case .malformed: return .failed(.badRequest)
     case .hidden, .tooLong: return .failed(.notFound)
     }
-    switch waited {
-    case .file(let file): return .file(file)
-    case .directory: return .directory
-    case .failed(let error): return .failed(Status(error))
-    case .waits, nil: break
-    }
-    // It was looked for already, unless decoding has changed it.
-    let isNew = unsafe !request.pathIsLiteral || decodedPath.count &+ 1 != Int(request.path.count)
-    if isNew, let file = unsafe files.find(decodedPath.span, now: now.milliseconds), files.isUnchanged(file) {
-      return .file(file)
-    }
     // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).
     clock.readWallClock()
     now = clock
-    switch unsafe files.look(decodedPath.span, now: now.lookTime, waiter: waiter) {
+    if hasCleanPaths, unsafe decodedPath.span.hasSuffix(".html"), let found = findByCleanPath(waiter) {
+      return found
+    }
+    switch unsafe look(decodedPath.span, waiter) {
     case .file(let file): return .file(file)
-    case .directory: return .directory
+    case .directory: return .moved(.toFolder)
+    case .failed(.notFound): return findFallback(waiter)
     case .failed(let error): return .failed(Status(error))
     case .waits(let number): return .waits(number)
     }
+  }
+
+  /// What a path leads to: from the cache, or by a look, or as a helper thread has found out.
+  private mutating func look(_ path: Span<UInt8>, _ waiter: UInt64) -> FileCache.Lookup {
+    if let file = files.find(path, now: now.milliseconds), files.isUnchanged(file) { return .file(file) }
+    if let waited, waited.isAbout(path) {
+      self.waited = nil
+      // Unless it has to be looked for once more.
+      if case .waits = waited.lookup {} else { return waited.lookup }
+    }
+    return files.look(path, now: now.lookTime, waiter: waiter)
+  }
+
+  /// `about.html` is to be asked for as `about`, and `docs/index.html` as `docs/`, if that leads to the same file. Nil if not.
+  private mutating func findByCleanPath(_ waiter: UInt64) -> Found? {
+    let path = unsafe decodedPath.span
+    switch look(path.extracting(..<Self.cleanCount(path)), waiter) {
+    case .file(let file): return file.file.isNamed(path) ? .moved(.toCleanPath) : nil
+    case .waits(let number): return .waits(number)
+    case .directory, .failed: return nil
+    }
+  }
+
+  /// How much of a path that ends with `.html` is left: all but that, and but the name of an index.
+  static func cleanCount(_ path: Span<UInt8>) -> Int {
+    let short = path.extracting(..<(path.count - 5))
+    let isIndex =
+      short.hasSuffix("index") && (short.count == 5 || short[short.count - 6] == UInt8(ascii: "/"))
+    return isIndex ? short.count - 5 : short.count
+  }
+
+  /// What is sent where there is no file: the application's page, if the path looks like one of its own.
+  private mutating func findFallback(_ waiter: UInt64) -> Found {
+    guard let fallback, unsafe !decodedPath.span.looksLikeFile else { return .failed(.notFound) }
+    switch look(fallback.span, waiter) {
+    case .file(let file): return .file(file)
+    case .waits(let number): return .waits(number)
+    case .directory, .failed: return .failed(.notFound)
+    }
+  }
+}
+
+extension Span<UInt8> {
+  fileprivate func hasSuffix(_ text: StaticString) -> Bool {
+    let count = text.utf8CodeUnitCount
+    guard self.count >= count else { return false }
+    for index in 0..<count where unsafe self[self.count - count + index] != text.utf8Start[index] {
+      return false
+    }
+    return true
+  }
+
+  /// The last segment of the path has a dot, as names of files do, and pages of applications do not.
+  fileprivate var looksLikeFile: Bool {
+    var index = count
+    while index > 0, self[index - 1] != UInt8(ascii: "/") {
+      index -= 1
+      if self[index] == UInt8(ascii: ".") { return true }
+    }
+    return false
   }
 }
 

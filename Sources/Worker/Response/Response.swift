@@ -25,4 +25,16 @@ extension Response {
       unsafe self.init(bytes: UnsafeRawBufferPointer(file.file.head), file: file, fileCount: file.file.size)
     }
   }
+
+  /// Sends a part of a file behind the head.
+  mutating func setContent(of file: FileReference, from offset: Int64, count: Int64) {
+    if file.file.isInMemory {
+      unsafe content = unsafe UnsafeRawBufferPointer(
+        rebasing: file.file.content[Int(offset)..<Int(offset + count)])
+    } else {
+      self.file = file
+      fileOffset = offset
+      fileCount = count
+    }
+  }
 }

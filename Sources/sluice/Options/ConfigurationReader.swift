@@ -54,6 +54,10 @@ struct ConfigurationReader {
 
   private mutating func site() -> Site {
     var site = Site(root: text("root") ?? ".")
+    site.indexes = value("index", IndexNames.self)?.names ?? site.indexes
+    site.hasCleanPaths = flag("clean-urls")
+    site.fallback = value("fallback", SitePath.self)?.path
+    site.errorPages = errorPages()
     site.rules = rules()
     site.types = types()
     site.keepsHashedFiles = flag("immutable")

@@ -1,6 +1,7 @@
 import CLinux
 import Logging
 import Server
+import Site
 
 /// What an option may say. Whoever misses it is told what there may be.
 protocol OptionValue {
@@ -85,6 +86,33 @@ struct ThreadCount: OptionValue {
   init?(text: String) {
     guard let count = Int(text), (1...64).contains(count) else { return nil }
     self.count = count
+  }
+}
+
+/// Names of index files, with commas between them.
+struct IndexNames: OptionValue {
+  static let expected = "names of files, such as index.html,index.htm"
+  let names: [String]
+
+  init?(text: String) {
+    names = text.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingLineSpace() }
+    let isSound = names.allSatisfy {
+      !$0.isEmpty && !$0.contains("/") && $0.first != "." && !$0.utf8.contains(0)
+    }
+    guard isSound, names.count <= 16, names.allSatisfy({ $0.utf8.count <= 255 }) else { return nil }
+  }
+}
+
+/// The path of a file of the site, with or without its first slash; without it in `path`.
+struct SitePath: OptionValue {
+  static let expected = "the path of a file beneath the root, such as /index.html"
+  let path: String
+
+  init?(text: String) {
+    let segments = text.drop { $0 == "/" }.split(separator: "/", omittingEmptySubsequences: false)
+    guard segments.allSatisfy({ !$0.isEmpty && $0.first != "." && !$0.utf8.contains(0) }), !segments.isEmpty
+    else { return nil }
+    path = segments.joined(separator: "/")
   }
 }
 

@@ -73,6 +73,29 @@ struct Options: ParsableArguments {
   var idleTimeout: String?
 
   @Option(
+    help: "Names of the files that stand for their folder, the first that is there (default: index.html).")
+  var index: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Let /about lead to about.html, and /about.html to /about.")
+  var cleanUrls: Bool?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      The file to send, with 200, where there is none and the path looks like a page, not a file: '/index.html' for \
+      an application of one page.
+      """, valueName: "path"))
+  var fallback: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The page to send with a status from 403 on: '404=/404.html'. May be said several times.",
+      valueName: "status=path"))
+  var errorPage: [String] = []
+
+  @Option(
     help: ArgumentHelp(
       "Cache-Control for files: '/assets/**=max-age=3600', '*.html=no-cache'. The first pattern that fits decides.",
       valueName: "pattern=value"))
@@ -119,7 +142,8 @@ extension Options {
   static let defaults = [
     "root": ".", "host": "127.0.0.1", "port": "8080", "tls-port": "8443", "ktls": "auto",
     "ktls-receive": "off",
-    "workers": "auto", "io-threads": "4", "min-send-rate": "0", "idle-timeout": "75", "plaintext": "false",
+    "workers": "auto", "index": "index.html", "clean-urls": "false", "io-threads": "4", "min-send-rate": "0",
+    "idle-timeout": "75", "plaintext": "false",
     "tls-only": "false", "immutable": "false", "security-headers": "false", "log-level": "notice",
   ]
 }

@@ -85,6 +85,23 @@ extension ConfigurationReader {
     }
   }
 
+  /// `--error-page`.
+  mutating func errorPages() -> [Int: String] {
+    var pages: [Int: String] = [:]
+    for (text, origin) in texts("error-page") {
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, let status = Int(parts[0]), Site.statusesWithPages.contains(status),
+        let page = SitePath(text: parts[1])
+      else {
+        let statuses = Site.statusesWithPages.map(String.init).joined(separator: ", ")
+        note(text, origin, "STATUS=PATH, such as '404=/404.html'; the status may be \(statuses)")
+        continue
+      }
+      pages[status] = page.path
+    }
+    return pages
+  }
+
   /// `--mime`.
   mutating func types() -> [String: String] {
     var types: [String: String] = [:]

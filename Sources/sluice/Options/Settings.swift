@@ -60,7 +60,7 @@ struct Settings {
   /// Takes over what the environment says of options of which nothing was said. Empty is as good as unset.
   mutating func fallBackToEnvironment() {
     var variables = Settings([:])
-    let lists: Set = ["cache-control", "header", "mime"]
+    let lists: Set = ["cache-control", "header", "mime", "error-page"]
     for name in Self.names + Self.aliases.keys.sorted() {
       let variable = "SLUICE_" + name.uppercased().replacing("-", with: "_")
       guard let value = unsafe getenv(variable) else { continue }

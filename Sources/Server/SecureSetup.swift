@@ -39,6 +39,7 @@ struct SecureSetup {
         throw StartError("--ktls-receive on: \(reason)")
       }
       kernel.receives = true
+      kernel.expectsNoPadding = KernelTLS.probeNoPadding() == .available
       kernel.takesSecondKey = kernel.getsNewKeys || KernelTLS.probeSecondKey() == .available
     }
     return kernel

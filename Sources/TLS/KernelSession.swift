@@ -19,8 +19,7 @@ public struct KernelSession: ~Copyable {
     var hasEnded = false
     /// It has asked for a new key of ours.
     var owesKeyUpdate = false
-    /// Warnings that the client has sent (TLS 1.2).
-    var warnings: UInt8 = 0
+    var keyUpdatesSent: UInt32 = 0
   }
 
   /// For a session whose keys the kernel has, or gets. Nil if there is no memory for it.
@@ -65,7 +64,7 @@ public struct KernelSession: ~Copyable {
   // MARK: Receiving
 
   /// The client has said that it sends nothing more.
-  public var hasEnded: Bool { unsafe state.pointee.hasEnded }
+  private var hasEnded: Bool { unsafe state.pointee.hasEnded }
 
   /// A plain receive has failed with `error`, or found an end (0): there may be a record that holds no application data, which
   /// it leaves where it is, or one that can't be opened. `interrupted` after what asks for nothing.
@@ -103,25 +102,22 @@ public struct KernelSession: ~Copyable {
     case SSL_AD_USER_CANCELLED: return .interrupted
     // In TLS 1.3 the level means nothing: all others are fatal.
     case _ where unsafe state.pointee.version == .tls12 && level == UInt8(SSL3_AL_WARNING):
-      unsafe state.pointee.warnings += 1
-      return unsafe state.pointee.warnings > Self.mostWarnings ? fail(.unexpectedMessage) : .interrupted
+      // Any number of them: each is a receive, of which only so many are made in a turn, and none makes an idle connection last.
+      return .interrupted
     default: return .failed
     }
   }
-
-  /// As many as OpenSSL bears.
-  private static var mostWarnings: UInt8 { 5 }
 
   /// Nothing but KeyUpdate is taken. One that comes in pieces is not: the kernel opens nothing behind its first byte before it
   /// has another key.
   private func receiveHandshakeMessage(_ content: UnsafeRawBufferPointer) -> Session.ReadProgress {
     let type = unsafe Int32(content[0])
     guard unsafe state.pointee.version == .tls13 else {
-      guard type == SSL3_MT_CLIENT_HELLO, sendAlert(.noRenegotiation, level: SSL3_AL_WARNING) else {
+      guard type == SSL3_MT_CLIENT_HELLO else { return fail(.unexpectedMessage) }
+      if case .failed = sendAlert(.noRenegotiation, level: SSL3_AL_WARNING) {
         return fail(.unexpectedMessage)
       }
-      unsafe state.pointee.warnings += 1
-      return unsafe state.pointee.warnings > Self.mostWarnings ? fail(.unexpectedMessage) : .interrupted
+      return .interrupted
     }
     guard type == SSL3_MT_KEY_UPDATE else { return fail(.unexpectedMessage) }
     // Type, three bytes of length, and the request: RFC 8446 §4 and §4.6.3.
@@ -151,20 +147,26 @@ public struct KernelSession: ~Copyable {
   /// Whether only so much may be encrypted under one key: AES-GCM, RFC 8446 §5.5.
   public var hasKeyLimit: Bool { unsafe state.pointee.cipher != .chaCha20Poly1305 }
 
+  /// How many KeyUpdates were sent.
+  public var keyUpdatesSent: Int { unsafe Int(state.pointee.keyUpdatesSent) }
+
   /// Sends a KeyUpdate and gives the kernel the key that follows. Between records only.
   public func renewKey() -> Session.SendProgress {
     let message: InlineArray<5, UInt8> = [
       UInt8(SSL3_MT_KEY_UPDATE), 0, 0, 1, UInt8(SSL_KEY_UPDATE_NOT_REQUESTED),
     ]
-    let progress = unsafe message.span.withUnsafeBytes { unsafe send(UInt8(SSL3_RT_HANDSHAKE), $0) }
+    let progress = unsafe message.span.withUnsafeBytes {
+      unsafe KernelRecord.send(descriptor, UInt8(SSL3_RT_HANDSHAKE), $0)
+    }
     guard case .done = progress else { return progress }
     unsafe state.pointee.owesKeyUpdate = false
+    unsafe state.pointee.keyUpdatesSent &+= 1
     return advanceKey(TLS_TX) ? .done : .failed
   }
 
   /// Sends close_notify (RFC 8446 §6.1).
   public func sendCloseNotify() -> Session.SendProgress {
-    sendAlertRecord(.closeNotify, level: SSL3_AL_WARNING)
+    KernelRecord.sendCloseNotify(descriptor)
   }
 
   /// Tells the client why the connection ends.
@@ -174,21 +176,32 @@ public struct KernelSession: ~Copyable {
   }
 
   /// If it can't be sent now, it is not sent.
-  private func sendAlert(_ alert: Alert, level: Int32) -> Bool {
+  private func sendAlert(_ alert: Alert, level: Int32) -> Session.SendProgress {
     // Where opening has failed, the kernel keeps that as the socket's error, and the next call would get it.
     var error: Int32 = 0
     var size = socklen_t(MemoryLayout<Int32>.size)
     unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size)
-    if case .done = sendAlertRecord(alert, level: level) { return true }
-    return false
+    return KernelRecord.sendAlert(descriptor, alert, level: level)
   }
 
-  private func sendAlertRecord(_ alert: Alert, level: Int32) -> Session.SendProgress {
+}
+
+/// Records of the protocol's own that the kernel encrypts.
+enum KernelRecord {
+  /// Sends close_notify (RFC 8446 §6.1).
+  static func sendCloseNotify(_ descriptor: Int32) -> Session.SendProgress {
+    sendAlert(descriptor, .closeNotify, level: SSL3_AL_WARNING)
+  }
+
+  fileprivate static func sendAlert(_ descriptor: Int32, _ alert: Alert, level: Int32) -> Session.SendProgress
+  {
     let message: InlineArray<2, UInt8> = [UInt8(level), alert.rawValue]
-    return unsafe message.span.withUnsafeBytes { unsafe send(UInt8(SSL3_RT_ALERT), $0) }
+    return unsafe message.span.withUnsafeBytes { unsafe send(descriptor, UInt8(SSL3_RT_ALERT), $0) }
   }
 
-  private func send(_ type: UInt8, _ content: UnsafeRawBufferPointer) -> Session.SendProgress {
+  fileprivate static func send(
+    _ descriptor: Int32, _ type: UInt8, _ content: UnsafeRawBufferPointer
+  ) -> Session.SendProgress {
     if unsafe CLinux_sendRecord(descriptor, type, content.baseAddress, content.count) == content.count {
       return .done
     }

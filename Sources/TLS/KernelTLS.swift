@@ -51,6 +51,8 @@ public enum KernelTLS {
     public var receives = false
     /// It takes a second key for a direction: `probeSecondKey`. Of interest where it receives.
     public var takesSecondKey = false
+    /// It may be told that records have no padding: `probeNoPadding`. Of interest where it receives.
+    public var expectsNoPadding = false
     /// libssl gives it one: `probeNewKeys`.
     public var getsNewKeys = false
     /// It makes records as small as it is told to: `probeRecordLimit`.

@@ -129,12 +129,17 @@ private func noteKeyUpdate(
   _ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointer?
 ) {
   let headerLength = 4
-  guard isWrite == 0, contentType == SSL3_RT_HANDSHAKE, count > headerLength,
-    let bytes = unsafe bytes, let state = unsafe argument,
-    unsafe bytes.load(as: UInt8.self) == UInt8(SSL3_MT_KEY_UPDATE),
-    unsafe bytes.load(fromByteOffset: headerLength, as: UInt8.self) == UInt8(SSL_KEY_UPDATE_REQUESTED)
+  guard contentType == SSL3_RT_HANDSHAKE, count > headerLength,
+    let bytes = unsafe bytes, let argument = unsafe argument,
+    unsafe bytes.load(as: UInt8.self) == UInt8(SSL3_MT_KEY_UPDATE)
   else { return }
-  unsafe state.assumingMemoryBound(to: SessionState.self).pointee.keyUpdateRequested = true
+  let state = unsafe argument.assumingMemoryBound(to: SessionState.self)
+  if isWrite != 0 {
+    unsafe state.pointee.keyUpdatesSent &+= 1
+  } else if unsafe bytes.load(fromByteOffset: headerLength, as: UInt8.self) == UInt8(SSL_KEY_UPDATE_REQUESTED)
+  {
+    unsafe state.pointee.keyUpdateRequested = true
+  }
 }
 
 /// The text of the error that OpenSSL met last in this thread; takes it off the queue.

@@ -36,16 +36,9 @@ extension Session {
       unsafe SSL_set_read_ahead(ssl, 1)
       return .refused(error)
     }
-    if isTLS13 { expectNoPadding() }
+    // It opens them straight into our buffer then: 13 % fewer instructions for a request of 1 KiB.
+    if isTLS13, expectsNoPadding { _ = KernelTLS.expectNoPadding(descriptor) }
     return .moved(session)
-  }
-
-  /// Lets the kernel decrypt straight into our buffer, and again where a record has padding after all: 13 % fewer instructions
-  /// for a request of 1 KiB. Linux 6.0; others say no.
-  private func expectNoPadding() {
-    var yes: Int32 = 1
-    unsafe setsockopt(
-      descriptor, CLinux_SOL_TLS, TLS_RX_EXPECT_NO_PAD, &yes, socklen_t(MemoryLayout<Int32>.size))
   }
 
   private func installTLS12Key(_ cipher: KernelTLS.Cipher) -> Bool {

@@ -10,7 +10,9 @@ public struct Session: ~Copyable {
   private let ticketFollows: Bool
   private let kernelGetsNewKeys: Bool
   /// The kernel takes a second key for a direction.
-  let takesSecondKey: Bool
+  public let takesSecondKey: Bool
+  /// It may be told that records have no padding.
+  let expectsNoPadding: Bool
   /// The kernel encrypts what is sent, and makes records as small as it is told to: `KernelTLS.limitRecords`.
   public var kernelLimitsRecords: Bool { transmitsInKernel && limitsRecords }
   private let limitsRecords: Bool
@@ -46,6 +48,7 @@ public struct Session: ~Copyable {
     ticketFollows = !context.kernel.transmits
     kernelGetsNewKeys = context.kernel.getsNewKeys
     takesSecondKey = context.kernel.takesSecondKey
+    expectsNoPadding = context.kernel.expectsNoPadding
     limitsRecords = context.kernel.limitsRecords
     if context.kernel.receives { unsafe Self.keepSecrets(ssl, state) }
   }
@@ -107,6 +110,7 @@ public struct Session: ~Copyable {
       // At every KeyUpdate of the client, newer versions of OpenSSL would try to hand over the receiving side, too, and lose what
       // it has received already (seen with 3.5 and 3.6).
       unsafe SSL_clear_options(ssl, COpenSSL_SSL_OP_ENABLE_KTLS)
+      if !kernelGetsNewKeys { unsafe SessionBIO.refuseKeyUpdates(SSL_get_wbio(ssl), state) }
     } else {
       let own = unsafe SSL_get_rbio(ssl)
       unsafe BIO_up_ref(own)
@@ -181,6 +185,9 @@ public struct Session: ~Copyable {
   /// Whether only so much may be encrypted under one key: AES-GCM, RFC 8446 §5.5.
   public var hasKeyLimit: Bool { unsafe KernelTLS.Cipher(ssl) != .chaCha20Poly1305 }
 
+  /// How many KeyUpdates were sent.
+  public var keyUpdatesSent: Int { unsafe Int(state.pointee.keyUpdatesSent) }
+
   /// Gives the sending side a new key: sends a KeyUpdate (into the outbox, if the kernel does not encrypt). Between records
   /// only; after `wouldBlock`, nothing may be sent before it has been called again.
   public func renewKey() -> SendProgress {
@@ -245,6 +252,10 @@ public struct Session: ~Copyable {
 
   /// Sends close_notify (RFC 8446 §6.1): the peer can tell the end from a cut.
   public func sendCloseNotify() -> SendProgress {
+    // OpenSSL would send what it owes first, and the kernel has no key for what follows.
+    if transmitsInKernel, !kernelGetsNewKeys, unsafe state.pointee.keyUpdateRequested {
+      return KernelRecord.sendCloseNotify(descriptor)
+    }
     ERR_clear_error()
     // In what OpenSSL takes for a handshake, nothing is closed.
     if unsafe SSL_in_init(ssl) == 1 {

@@ -24,6 +24,8 @@ struct SessionState {
   var ignoresEnd = false
   /// The client has sent a KeyUpdate that asks for one of ours, which has not left yet.
   var keyUpdateRequested = false
+  /// KeyUpdates of ours, whoever has asked for them: OpenSSL sends some by itself.
+  var keyUpdatesSent: UInt32 = 0
 }
 
 /// Ciphertext on its way to a socket. One for each worker: it is emptied before the worker turns to another
@@ -116,6 +118,20 @@ enum SessionBIO {
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
     // Fits, as no more than `count` was asked for.
     return Int32(received)
+  }
+
+  /// Lets the BIO that the kernel encrypts for send nothing once the client has asked for a new key, which it can't have: at a
+  /// second KeyUpdate OpenSSL would answer the first by itself, while it reads, and all that follows would be under a wrong key.
+  static func refuseKeyUpdates(_ bio: OpaquePointer?, _ state: UnsafeMutablePointer<SessionState>) {
+    unsafe BIO_set_callback_arg(bio, UnsafeMutableRawPointer(state).assumingMemoryBound(to: CChar.self))
+    unsafe BIO_set_callback_ex(bio) { bio, operation, _, _, _, _, status, _ in
+      guard operation == BIO_CB_WRITE, let argument = unsafe BIO_get_callback_arg(bio),
+        unsafe UnsafeMutableRawPointer(argument).assumingMemoryBound(to: SessionState.self).pointee
+          .keyUpdateRequested
+      else { return Int(status) }
+      unsafe COpenSSL_BIO_set_retry_write(bio)
+      return -1
+    }
   }
 
   private static func write(_ bio: OpaquePointer?, _ bytes: UnsafePointer<CChar>?, _ count: Int32) -> Int32 {

@@ -73,4 +73,23 @@ struct KernelTLSMessageTests {
   @Test(arguments: Transfer.Transport.kernel) func cutRecord(transport: Transfer.Transport) throws {
     try transport.expectCutRecordIsNoRequest()
   }
+
+  @Test(arguments: Transfer.Transport.kernel, [false, true])
+  func twoKeyUpdatesAtOnce(transport: Transfer.Transport, inDownload: Bool) throws {
+    try transport.expectTwoKeyUpdatesAtOnce(inDownload: inDownload)
+  }
+
+  @Test(arguments: Transfer.Transport.kernel) func paddedRecords(transport: Transfer.Transport) throws {
+    for cipher in RecordProtection.Cipher.allCases { try transport.expectPaddedRecords(cipher) }
+  }
+
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func alertBehindARequest(transport: Transfer.Transport, version: UInt16) throws {
+    try transport.expectAlertBehindARequest(version: version)
+  }
+
+  @Test(arguments: Transfer.Transport.kernel, versions)
+  func nothingBehindCloseNotify(transport: Transfer.Transport, version: UInt16) throws {
+    try transport.expectNothingBehindCloseNotify(version: version)
+  }
 }

@@ -54,4 +54,22 @@ import Testing
   @Test func cutRecord() throws {
     try Transfer.Transport.userTLS.expectCutRecordIsNoRequest()
   }
+
+  @Test(arguments: [false, true]) func twoKeyUpdatesAtOnce(inDownload: Bool) throws {
+    try Transfer.Transport.userTLS.expectTwoKeyUpdatesAtOnce(inDownload: inDownload)
+  }
+
+  @Test(arguments: RecordProtection.Cipher.allCases) func paddedRecords(cipher: RecordProtection.Cipher)
+    throws
+  {
+    try Transfer.Transport.userTLS.expectPaddedRecords(cipher)
+  }
+
+  @Test(arguments: versions) func alertBehindARequest(version: UInt16) throws {
+    try Transfer.Transport.userTLS.expectAlertBehindARequest(version: version)
+  }
+
+  @Test(arguments: versions) func nothingBehindCloseNotify(version: UInt16) throws {
+    try Transfer.Transport.userTLS.expectNothingBehindCloseNotify(version: version)
+  }
 }

@@ -22,7 +22,10 @@ copy_file() {
 copy_program() {
     local path library
     if [[ -d $1 ]]; then
-        mkdir -p "$root$(dirname "$1")" && cp -a "$1" "$root$1"
+        mkdir -p "$root$1" && cp -a "$1/." "$root$1"
+        return
+    elif [[ $1 == */* && -f $1 && ! -x $1 ]]; then
+        copy_file "$(realpath -s "$1")"
         return
     fi
     path=$(type -P "$1") || die "no program $1 here for the lab"

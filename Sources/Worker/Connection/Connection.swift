@@ -75,8 +75,8 @@ struct Connection: ~Copyable {
   var waitNumber: UInt64 = 0
   /// The poller has said that both directions are over.
   var hasFailed = false
-  /// The client has asked for a new key that there can't be, so that this response is the last, or the kernel can't open what
-  /// comes.
+  /// The client has asked for a new key that there can't be, so that this response is the last; or the kernel can't open what
+  /// comes, or has given out close_notify.
   var receivesNoMore = false
   /// The client wants no further request on this connection.
   var clientCloses = false
@@ -181,6 +181,7 @@ struct Connection: ~Copyable {
 
   /// Gives back what is not the connection's own, before it is removed.
   mutating func release(to context: inout WorkerContext) {
+    context.metrics.keyUpdates += transport.keyUpdatesSent
     releaseFile(&context)
   }
 
@@ -388,18 +389,20 @@ struct Connection: ~Copyable {
   mutating func receive(_ context: inout WorkerContext, ignoringEnd: Bool = false) -> Session.ReadProgress {
     let room = unsafe context.room()
     context.requestsLeft &-= 1
+    // Behind close_notify nothing counts: RFC 8446 §6.1.
+    if receivesNoMore { return .ended }
     if transport.receivesThroughSession {
       return unsafe receiveSecure(into: room, ignoringEnd: ignoringEnd, &context)
     }
     switch unsafe transport.socket.receive(into: room) {
     case .bytes(let count):
       // A short receive has emptied the socket, as a rule: epoll(7) tells when there is more.
-      socketMayHaveMore = peerEnded || count == room.count || transport.mayHideKeyUpdate
+      socketMayHaveMore = peerEnded || count == room.count || transport.mayHideRecords
       context.noteReceived(count)
       return .bytes(count)
     case .wouldBlock:
       socketMayHaveMore = false
-      return transport.clientHasClosed ? .ended : .wouldBlock
+      return .wouldBlock
     case .ended: return unsafe receiveRecord(into: room, after: nil, ignoringEnd: ignoringEnd, &context)
     case .failed(let error):
       return unsafe receiveRecord(into: room, after: error, ignoringEnd: ignoringEnd, &context)
@@ -412,7 +415,11 @@ struct Connection: ~Copyable {
     _ context: inout WorkerContext
   ) -> Session.ReadProgress {
     let progress = unsafe transport.receiveRecord(into: room, after: error, ignoringEnd: ignoringEnd)
-    if case .bytes(let count) = progress { context.noteReceived(count) }
+    switch progress {
+    case .bytes(let count): context.noteReceived(count)
+    case .ended where transport.isSecure: receivesNoMore = true
+    default: break
+    }
     return progress
   }
 

@@ -45,9 +45,7 @@ extension Connection {
       return .stop(abort(&context))
     }
     switch transport.renewKey(context.limits) {
-    case .done:
-      context.metrics.keyUpdates += 1
-      return .onward
+    case .done: return .onward
     case .wouldBlock: return phase == .sending ? waitForRoom(&context) : .stop(.wait)
     case .failed: return broken(&context)
     }

@@ -50,9 +50,9 @@ struct Transport: ~Copyable {
   /// Receiving goes through a session of OpenSSL's.
   var receivesThroughSession: Bool
   var encryption: Encryption
-  /// A KeyUpdate may lie behind what a short receive has taken, and the poller would never tell: a kernel that takes a second
-  /// key (Linux 7.3) calls a socket not readable that waits for one, though it has not given out the KeyUpdate yet.
-  var mayHideKeyUpdate = false
+  /// A KeyUpdate or an alert may lie behind what a short receive has taken, and the poller would never tell: a kernel that takes
+  /// a second key (Linux 7.3) calls a socket not readable then, though it has not given out the record yet.
+  var mayHideRecords = false
   /// close_notify has left, or waits in the outbox.
   var hasSentCloseNotify = false
   /// The socket takes in no more than `Limits.unsentBytes` beyond what is on its way.
@@ -178,7 +178,13 @@ struct Transport: ~Copyable {
     case .ended: return .truncated
     case .failed(let error):
       // The socket's errors; all others are the file's.
-      let isBroken = error.rawValue == EPIPE || error.rawValue == ECONNRESET || error.rawValue == ETIMEDOUT
+      let isBroken =
+        switch error.rawValue {
+        case EPIPE, ECONNRESET, ETIMEDOUT: true
+        // What the client has sent is no record that the kernel can open, which it keeps as the socket's error.
+        case EBADMSG, EMSGSIZE, EINVAL: isSecure && !receivesThroughSession
+        default: false
+        }
       return isBroken ? .broken : .truncated
     }
   }

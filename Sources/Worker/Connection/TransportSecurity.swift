@@ -32,6 +32,7 @@ extension Transport {
     switch security {
     case .session(let session):
       guard session.mayMoveIntoKernel else { return }
+      mayHideRecords = session.takesSecondKey
       switch session.moveIntoKernel() {
       case .moved(let kernel): moved = consume kernel
       case .refused(let error): throw Errno(rawValue: error)
@@ -39,7 +40,6 @@ extension Transport {
     default: return
     }
     guard let kernel = moved.take() else { return }
-    mayHideKeyUpdate = kernel.canRenewKey
     security = .kernel(kernel)
     receivesThroughSession = false
     sessionShare = nil
@@ -185,6 +185,15 @@ extension Transport {
 
   // MARK: Receiving
 
+  /// How many KeyUpdates were sent.
+  var keyUpdatesSent: Int {
+    switch security {
+    case .session(let session): session.keyUpdatesSent
+    case .kernel(let session): session.keyUpdatesSent
+    case .none: 0
+    }
+  }
+
   /// Receives plaintext through the session. `ignoringEnd`: a response is on its way.
   mutating func receiveSecure(into room: UnsafeMutableRawBufferPointer, ignoringEnd: Bool)
     -> Session.ReadProgress
@@ -215,13 +224,5 @@ extension Transport {
       }
     if owesKeyUpdate { keyBytesLeft = min(keyBytesLeft, 0) }
     return progress
-  }
-
-  /// The client has sent close_notify, and the kernel has the receiving side.
-  var clientHasClosed: Bool {
-    switch security {
-    case .kernel(let session): session.hasEnded
-    default: false
-    }
   }
 }

@@ -159,6 +159,82 @@ extension Transfer.Transport {
     #expect(rest.data.isEmpty && rest.alert == 0 && rest.end == .closed, "\(rest)")
   }
 
+  /// Two KeyUpdates at once, so that one read of OpenSSL's meets both.
+  func expectTwoKeyUpdatesAtOnce(inDownload: Bool) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, receiveBuffer: Self.smallBuffer)
+    if inDownload {
+      try client.get("/1048577.bin")
+      usleep(300_000)
+    }
+    try client.together {
+      try client.sendKeyUpdate(requested: true)
+      try client.sendKeyUpdate(requested: true)
+    }
+    if inDownload { #expect(try Pattern.matches(client.response().body)) }
+    if renewsKeys { client.close() }
+    let rest = try client.rest()
+    #expect(rest.data.isEmpty && rest.alert == 0 && rest.end == .closed, "\(rest)")
+  }
+
+  /// A record with padding (RFC 8446 §5.4), and one behind it.
+  func expectPaddedRecords(_ cipher: RecordProtection.Cipher) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, cipher)
+    let request = Array("GET /1.bin HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+    for padding in [0, 1, 100, 255, 16_000] {
+      try client.together {
+        try client.send(23, Array(request[..<20]), padding: padding)
+        try client.send(23, Array(request[20...]) + request, padding: padding / 2)
+        try client.send(23, [], padding: padding)
+        try client.send(23, request)
+      }
+      for _ in 0..<3 { #expect(try client.response().body == Pattern.bytes(1), "\(padding)") }
+    }
+    client.close()
+    #expect(try client.rest().alert == 0)
+    #expect(try sluice.stopForMetrics()["malformed"] == 0)
+  }
+
+  /// close_notify, or another alert, in one segment with a request, while the server waits for events.
+  func expectAlertBehindARequest(version: UInt16) throws {
+    let sluice = try start()
+    for (description, level) in [(UInt8(0), UInt8(1)), (40, 2)] {
+      let client = try RecordClient(sluice.securePort, version: version)
+      try client.get("/1.bin")
+      #expect(try client.response().body == Pattern.bytes(1))
+      usleep(300_000)
+      try client.together {
+        try client.get("/1.bin")
+        try client.sendAlert(description, level: level)
+      }
+      if description == 0 {
+        #expect(try client.response().body == Pattern.bytes(1))
+        #expect(try client.rest().alert == 0)
+      } else {
+        // Answered or not: the connection ends.
+        _ = try client.rest()
+      }
+    }
+  }
+
+  /// What comes behind close_notify is no request: RFC 8446 §6.1. What came before it is.
+  func expectNothingBehindCloseNotify(version: UInt16) throws {
+    let sluice = try start()
+    let client = try RecordClient(sluice.securePort, version: version)
+    try client.together {
+      try client.get("/16385.bin")
+      try client.get("/1.bin")
+      try client.sendAlert(0, level: 1)
+      try client.get("/16385.bin")
+      if version == RecordProtection.tls13 { try client.sendKeyUpdate(requested: true) }
+    }
+    let rest = try client.rest()
+    #expect(try HTTPResponse.all(in: rest.data).map(\.body.count) == [16385, 1])
+    #expect(rest.alert == 0)
+    #expect(try sluice.stopForMetrics()["requests"] == 2)
+  }
+
   /// Requests that come in the middle of a download are answered after it.
   func expectRequestsDuringDownload(version: UInt16) throws {
     let sluice = try start()

@@ -34,9 +34,8 @@ public struct OpenFile: ~Copyable {
   let revisionPlace: Revisions.Place
   /// Files with its codings may lie beside it.
   public let looksForCodings: Bool
-  /// Which codings were looked for since the last look at this file, and which of them are there: a bit for each.
+  /// Which codings were looked for since the last look at this file: a bit for each.
   var codingsLookedFor: UInt8 = 0
-  public internal(set) var codingsFound: UInt8 = 0
   /// A helper thread looks whether it has changed.
   var isBeingChecked = false
   /// How often it was asked for lately, at most 3: see EvictionQueue.

@@ -6,7 +6,8 @@ struct FramingFields {
   private(set) var isChunked = false
   private(set) var connectionCloses = false
   private(set) var connectionKeepsAlive = false
-  /// From the first to the last field that is a condition or a range.
+  private(set) var hasAcceptEncoding = false
+  /// From the first to the last field that is a condition, a range or Accept-Encoding.
   private var fields = 0..<0
 
   /// Looks at one field line, by where its name and its value lie in `bytes`, the value with the white space around it.
@@ -31,6 +32,9 @@ struct FramingFields {
     case 13 where bytes.equalsIgnoringCase(name, "if-none-match"):
       note(.conditional, name.lowerBound..<untrimmed.upperBound)
     case 14 where bytes.equalsIgnoringCase(name, "content-length"): try noteContentLength(value, in: bytes)
+    case 15 where bytes.equalsIgnoringCase(name, "accept-encoding"):
+      hasAcceptEncoding = true
+      note([], name.lowerBound..<untrimmed.upperBound)
     case 17 where bytes.equalsIgnoringCase(name, "if-modified-since"):
       note(.conditional, name.lowerBound..<untrimmed.upperBound)
     case 17 where bytes.equalsIgnoringCase(name, "transfer-encoding"):
@@ -94,6 +98,7 @@ struct FramingFields {
   func conclude(_ head: inout RequestHead) throws(RequestParser.Stop) {
     head.traits.formUnion(traits)
     head.fields = ByteView(fields)
+    head.hasAcceptEncoding = hasAcceptEncoding
     if isChunked {
       // Both framings at once, or chunked from a 1.0 client, is how requests are smuggled: §6.1.
       guard contentLength == nil, !head.isHTTP10 else { throw .malformed }

@@ -41,7 +41,9 @@ public struct RequestHead: Sendable {
   public internal(set) var path = ByteView(0..<0)
   /// The query as sent, with its question mark, or empty.
   public internal(set) var query = ByteView(0..<0)
-  /// The field lines from the first to the last that is a condition or a range, without the last one's end.
+  /// There is an Accept-Encoding: RFC 9110 §12.5.3.
+  public internal(set) var hasAcceptEncoding = false
+  /// The field lines from the first to the last that is a condition, a range or Accept-Encoding, without the last one's end.
   public internal(set) var fields = ByteView(0..<0)
   /// How many bytes the head takes up, with the empty line.
   public internal(set) var count = 0

@@ -16,6 +16,8 @@ public struct ResponseHead: Sendable {
   public var etag: EntityTag?
   /// Accept-Ranges: §14.3.
   public var acceptsRanges = false
+  /// Vary says that Accept-Encoding has been looked at: §12.5.5.
+  public var variesByCoding = false
   /// Server: §10.2.4.
   public var hasServer = true
   /// What becomes of the connection, where the client can't take it for granted.
@@ -39,7 +41,7 @@ public struct ResponseHead: Sendable {
   /// Longest head without a Location field and fields of the caller's, in bytes.
   public static var maximumCount: Int { 512 }
   /// Longest ready head of a file without fields of the caller's: a 200 on a connection that lasts.
-  public static var maximumFileCount: Int { 264 }
+  public static var maximumFileCount: Int { 288 }
 
   /// Where the Date's 29 bytes lie in a head of this status: a ready head gets a new date in place.
   public static func dateOffset(_ status: Status) -> Int {
@@ -77,6 +79,7 @@ public struct ResponseHead: Sendable {
       out.append("\r\n")
     }
     if acceptsRanges { out.append("Accept-Ranges: bytes\r\n") }
+    if variesByCoding { out.append("Vary: Accept-Encoding\r\n") }
     if let fields { out.append(copying: fields) }
     if status == .methodNotAllowed || status == .noContent { out.appendField("Allow: ", Method.allowed) }
     if let location {

@@ -41,6 +41,11 @@ public struct Field: Hashable, Sendable {
     self.init(known: "Content-Type", type)
   }
 
+  /// Content-Encoding, of a file that holds a coding of another.
+  public init(coding: String) {
+    self.init(known: "Content-Encoding", coding)
+  }
+
   /// One of the server's own.
   init(known name: String, _ value: String) {
     self.name = name

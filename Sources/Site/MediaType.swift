@@ -7,6 +7,22 @@ public enum MediaType {
   /// The type of a file by the ending of its name, in lower case.
   public static func of(ending: String) -> String? { types[ending] }
 
+  /// Whether compression makes such content smaller: text, and what is made of it.
+  public static func isCompressible(_ type: String) -> Bool {
+    let name = type.prefix { $0 != ";" }.trimmingLineSpace().lowercased()
+    return name.hasPrefix("text/") || name.hasSuffix("+xml") || name.hasSuffix("+json")
+      || compressible.contains(name)
+  }
+
+  private static let compressible: Set<String> = [
+    "application/ecmascript", "application/javascript", "application/json", "application/rtf",
+    "application/toml",
+    "application/vnd.apple.mpegurl", "application/vnd.ms-fontobject", "application/wasm",
+    "application/x-ndjson",
+    "application/xml", "application/yaml", "font/otf", "font/ttf", "image/bmp", "image/vnd.microsoft.icon",
+    "model/gltf-binary",
+  ]
+
   /// A media type as it is written in a field (RFC 9110 §8.3.1), or nil if it is none.
   public static func valid(_ text: String) -> String? {
     let text = text.trimmingLineSpace()

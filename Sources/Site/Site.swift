@@ -12,6 +12,8 @@ public struct Site: Sendable {
   public static let statusesWithPages = [403, 404, 405, 417, 500, 501, 503]
   /// The files that are sent with a status, by its number: relative to the root.
   public var errorPages: [Int: String] = [:]
+  /// Files in these codings are looked for beside the others, by their tokens: the first is the best.
+  public var codings = ["br", "zstd", "gzip"]
   /// What holds for some paths. Of what several say, the first one's holds.
   public var rules: [PathRule] = []
   /// Media types of the operator's, by the ending of a file's name in lower case.

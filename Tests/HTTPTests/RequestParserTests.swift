@@ -184,7 +184,8 @@ extension ByteView {
   func fieldsAreTheLinesFromTheFirstConditionToTheLast(wire: Wire) throws {
     let head = try Self.head(wire.text)
     let names = [
-      "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
+      "accept-encoding", "range", "if-range", "if-match", "if-none-match", "if-modified-since",
+      "if-unmodified-since",
     ]
     let lines = wire.text.split(separator: "\r\n").dropFirst()
     func isCondition(_ line: Substring) -> Bool { names.contains(line.prefix { $0 != ":" }.lowercased()) }

@@ -32,10 +32,13 @@ public struct OpenFile: ~Copyable {
   /// The number of its path when it was last looked at.
   var revision: UInt32
   let revisionPlace: Revisions.Place
-  /// Files with its codings may lie beside it.
-  public let looksForCodings: Bool
+  /// Which of its codings may lie beside it: a bit for each.
+  private let codings: UInt8
   /// Which codings were looked for since the last look at this file: a bit for each.
   var codingsLookedFor: UInt8 = 0
+  private var codingsFound: UInt8 = 0
+  /// There is one of them at least, or it is one itself.
+  public var variesByCoding: Bool { codingsFound != 0 || name.coding != 0 }
   /// A helper thread looks whether it has changed.
   var isBeingChecked = false
   /// How often it was asked for lately, at most 3: see EvictionQueue.
@@ -96,7 +99,7 @@ public struct OpenFile: ~Copyable {
     size = found.size
     status = found.status
     name = key.name
-    looksForCodings = description.looksForCodings
+    codings = description.codings
     hash = key.hash
     revisionPlace = key.revisionPlace
     self.revision = revision
@@ -132,6 +135,24 @@ public struct OpenFile: ~Copyable {
     return unsafe !isInMemory
       || found.content.count == contentCount
         && (contentCount == 0 || memcmp(found.content.baseAddress!, content.baseAddress!, contentCount) == 0)
+  }
+
+  /// Some of its codings lie beside it, or may: it is not known of all that there is none.
+  public var mayBeCoded: Bool { codings & ~(codingsLookedFor & ~codingsFound) != 0 }
+
+  /// What was found of its coding, if it was looked for since the last look at this file.
+  func hasCoding(_ coding: UInt8) -> Bool? {
+    codingsLookedFor & 1 << coding == 0 ? nil : codingsFound & 1 << coding != 0
+  }
+
+  /// What a look for its coding has found. The head says whether there are any.
+  mutating func noteCoding(_ coding: UInt8, isThere: Bool) {
+    let didVary = variesByCoding
+    codingsLookedFor |= 1 << coding
+    codingsFound = codingsFound & ~(1 << coding) | (isThere ? 1 << coding : 0)
+    guard variesByCoding != didVary else { return }
+    headCount = 0
+    headDate = .min
   }
 
   /// Whether this is its path, relative to the root.
@@ -201,14 +222,14 @@ public struct FileDescription: Sendable {
   public var policy: Int32
   /// The most bytes that a ready head may take up.
   public var headCount: Int
-  /// Files with its codings may lie beside it.
-  public var looksForCodings: Bool
+  /// Which of its codings may lie beside it: a bit for each number of `FileNames`.
+  public var codings: UInt8
 
   /// Names the parts.
-  public init(policy: Int32 = 0, headCount: Int = 512, looksForCodings: Bool = false) {
+  public init(policy: Int32 = 0, headCount: Int = 512, codings: UInt8 = 0) {
     self.policy = policy
     self.headCount = headCount
-    self.looksForCodings = looksForCodings
+    self.codings = codings
   }
 }
 

@@ -326,7 +326,7 @@ struct Connection: ~Copyable {
     if transport.newKeyIsDue { endWithThis(&request, &context) }
     if request.isOrdinary,
       let file = unsafe context.responder.knownFile(request, received.span, now: context.clock),
-      file.file.isInMemory
+      file.file.isInMemory, !(request.hasAcceptEncoding && file.file.mayBeCoded)
     {
       context.responder.renewHead(of: file, now: context.clock)
       noteAnswer(to: request, keepsAlive: true, used: request.count, &context)

@@ -19,16 +19,26 @@ final class FilePolicies {
   }
 
   let site: Site
-  private var numbers: [FilePolicy: Int32] = [:]
+  private var numbers: [Key: Int32] = [:]
+  /// What the site offers, its favourite first.
+  let codings: [ContentCoding]
+
+  private struct Key: Hashable {
+    let policy: FilePolicy
+    let coding: ContentCoding?
+  }
   private var entries: [Entry] = []
 
   init(site: Site) {
     self.site = site
+    codings = site.codings.compactMap { token in ContentCoding.allCases.first { "\($0.token)" == token } }
   }
 
   /// How the site's paths become names of files.
   var fileNames: FileNames {
-    FileNames(indexes: site.indexes, endings: site.hasCleanPaths ? [".html"] : [])
+    FileNames(
+      indexes: site.indexes, endings: site.hasCleanPaths ? [".html"] : [],
+      codings: ContentCoding.allCases.map(\.ending))
   }
 
   deinit {
@@ -42,14 +52,18 @@ final class FilePolicies {
 
   /// For the cache. `path` is relative to the root, and a file's own.
   func describe(_ path: Span<UInt8>, coding: UInt8) -> FileDescription {
-    let policy = site.policy(of: path.indices.map { path[$0] })
-    let number = numbers[policy] ?? add(policy)
+    let key = Key(
+      policy: site.policy(of: path.indices.map { path[$0] }), coding: ContentCoding(rawValue: coding))
+    let number = numbers[key] ?? add(key)
     let entry = entries[Int(number)]
     return unsafe FileDescription(
-      policy: number, headCount: ResponseHead.maximumFileCount + entry.type.count + entry.fields.count)
+      policy: number, headCount: ResponseHead.maximumFileCount + entry.type.count + entry.fields.count,
+      codings: coding == 0 && MediaType.isCompressible(key.policy.mediaType)
+        ? codings.reduce(0) { $0 | 1 << $1.rawValue } : 0)
   }
 
-  private func add(_ policy: FilePolicy) -> Int32 {
+  private func add(_ key: Key) -> Int32 {
+    let policy = key.policy
     func copy(_ fields: [Field]) -> UnsafeRawBufferPointer {
       let text = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
       let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
@@ -59,10 +73,12 @@ final class FilePolicies {
     let number = Int32(entries.count)
     unsafe entries.append(
       Entry(
-        type: copy([Field(type: policy.mediaType)]), fields: copy(policy.fields),
+        type: copy(
+          [Field(type: policy.mediaType)] + (key.coding.map { [Field(coding: "\($0.token)")] } ?? [])),
+        fields: copy(policy.fields),
         hasServer: policy.hasServer,
         hasEntityTag: policy.hasEntityTag, hasLastModified: policy.hasLastModified))
-    numbers[policy] = number
+    numbers[key] = number
     return number
   }
 }

@@ -41,6 +41,7 @@ extension Responder {
     var head = ResponseHead(status)
     head.hasServer = policy.hasServer
     head.acceptsRanges = true
+    head.variesByCoding = file.variesByCoding
     if policy.hasEntityTag {
       head.etag = EntityTag(state: file.tagState, size: file.size, isWeak: file.isRacy)
     }

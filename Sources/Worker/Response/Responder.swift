@@ -13,6 +13,7 @@ struct Responder: ~Copyable {
   private let hasCleanPaths: Bool
   private let fallback: [UInt8]?
   let errorPages: [Int: [UInt8]]
+  private var codingOrders = CodingOrders()
   /// Connections last after their response; not when the server stops.
   var keepsConnections = true
 
@@ -95,7 +96,11 @@ extension Responder {
     if request.expectationFails { return errorResponse(.expectationFailed, to: request, waiter) }
 
     switch find(request, bytes, clock: &clock, waiter) {
-    case .file(let file): return response(with: file, to: request, bytes, waiter)
+    case .file(let file):
+      guard request.hasAcceptEncoding, file.file.mayBeCoded else {
+        return response(with: file, to: request, bytes, waiter)
+      }
+      return codedResponse(with: file, to: request, bytes, waiter)
     case .moved(let move): return .response(redirect(move, request, bytes))
     case .failed(let status): return errorResponse(status, to: request, waiter)
     case .waits(let number): return .waits(number)
@@ -113,6 +118,18 @@ extension Responder {
       made = response(with: file, to: request, bytes)
     }
     return whenReady(made, file, to: request, waiter)
+  }
+
+  /// The file in the coding that the client likes best, if there is one beside it, else as it is.
+  private mutating func codedResponse(
+    with file: FileReference, to request: RequestHead, _ bytes: Span<UInt8>, _ waiter: UInt64
+  ) -> Decision {
+    let order = codingOrders.order(bytes.extracting(request.fields.range), offered: policies.codings)
+    switch files.coded(file, order.rest, now: now.lookTime, waiter: waiter, waited: &waited) {
+    case .file(let chosen): return response(with: chosen, to: request, bytes, waiter)
+    case .waits(let number): return .waits(number)
+    case .directory, .failed: return errorResponse(.serviceUnavailable, to: request, waiter)
+    }
   }
 
   /// A status with the operator's page for it, if there is one, else with a line of text.

@@ -58,6 +58,7 @@ struct ConfigurationReader {
     site.hasCleanPaths = flag("clean-urls")
     site.fallback = value("fallback", SitePath.self)?.path
     site.errorPages = errorPages()
+    site.codings = value("precompressed", CodingList.self)?.tokens ?? []
     site.rules = rules()
     site.types = types()
     site.keepsHashedFiles = flag("immutable")

@@ -103,6 +103,21 @@ struct IndexNames: OptionValue {
   }
 }
 
+/// Codings of content, with commas between them, or `off`.
+struct CodingList: OptionValue {
+  static let expected = "off, or some of br,zstd,gzip"
+  let tokens: [String]
+
+  init?(text: String) {
+    tokens =
+      text == "off"
+      ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingLineSpace() }
+    guard Set(tokens).count == tokens.count, tokens.allSatisfy(["br", "zstd", "gzip"].contains) else {
+      return nil
+    }
+  }
+}
+
 /// The path of a file of the site, with or without its first slash; without it in `path`.
 struct SitePath: OptionValue {
   static let expected = "the path of a file beneath the root, such as /index.html"

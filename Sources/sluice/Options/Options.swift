@@ -96,6 +96,13 @@ struct Options: ParsableArguments {
   var errorPage: [String] = []
 
   @Option(
+    help: """
+      Codings that are looked for beside files (app.js.br, .zst, .gz) and sent to who accepts them, the best first; or off \
+      (default: br,zstd,gzip).
+      """)
+  var precompressed: String?
+
+  @Option(
     help: ArgumentHelp(
       "Cache-Control for files: '/assets/**=max-age=3600', '*.html=no-cache'. The first pattern that fits decides.",
       valueName: "pattern=value"))
@@ -142,7 +149,8 @@ extension Options {
   static let defaults = [
     "root": ".", "host": "127.0.0.1", "port": "8080", "tls-port": "8443", "ktls": "auto",
     "ktls-receive": "off",
-    "workers": "auto", "index": "index.html", "clean-urls": "false", "io-threads": "4", "min-send-rate": "0",
+    "workers": "auto", "index": "index.html", "clean-urls": "false", "precompressed": "br,zstd,gzip",
+    "io-threads": "4", "min-send-rate": "0",
     "idle-timeout": "75", "plaintext": "false",
     "tls-only": "false", "immutable": "false", "security-headers": "false", "log-level": "notice",
   ]

@@ -1,0 +1,75 @@
+extension FileCache {
+  /// The first of the codings of a file that lies beside it and is no older, else the file itself. `order` are numbers of
+  /// `FileNames`, a byte each, the first one lowest. `waiter` is told by `finish` if that takes a helper thread, and then comes again with what it has `waited` for.
+  public mutating func coded(
+    _ file: FileReference, _ order: UInt32, now: LookTime, waiter: UInt64,
+    waited: inout Finished?
+  ) -> Lookup {
+    // A look may make it give way.
+    retain(file)
+    defer { release(file) }
+    var rest = order
+    while rest != 0 {
+      let coding = UInt8(truncatingIfNeeded: rest)
+      rest >>= 8
+      switch self.coding(coding, of: file, now, waiter, &waited) {
+      case .file(let found): return .file(found)
+      case .waits(let number): return .waits(number)
+      case .directory, .failed: continue
+      }
+    }
+    return file.isCached ? .file(file) : .failed(.exhausted)
+  }
+
+  private mutating func coding(
+    _ coding: UInt8, of file: FileReference, _ now: LookTime, _ waiter: UInt64, _ waited: inout Finished?
+  ) -> Lookup {
+    let path = file.file.key
+    if let isThere = file.file.hasCoding(coding) {
+      guard isThere else { return .failed(.notFound) }
+      if let known = find(path, coding: coding, now: now.milliseconds), isUnchanged(known) {
+        return .file(known)
+      }
+    }
+    var lookup: Lookup
+    if let told = waited, told.isAbout(path, coding: coding) {
+      waited = nil
+      lookup = told.lookup
+      if case .waits = lookup {
+        lookup = look(path, file.file.name.ending, coding: coding, now: now, waiter: waiter)
+      }
+    } else {
+      lookup = look(path, file.file.name.ending, coding: coding, now: now, waiter: waiter)
+    }
+    switch lookup {
+    case .waits: return lookup
+    case .file(let found) where !found.file.isOlder(than: file.file):
+      file.file.noteCoding(coding, isThere: true)
+      return lookup
+    case .file, .directory, .failed:
+      file.file.noteCoding(coding, isThere: false)
+      return .failed(.notFound)
+    }
+  }
+}
+
+extension FileReference {
+  /// It is still what the cache knows by its path.
+  fileprivate var isCached: Bool { file.isCached }
+}
+
+extension OpenFile {
+  /// What the cache knows it by.
+  fileprivate var key: Span<UInt8> {
+    @_lifetime(borrow self)
+    get {
+      let bytes = unsafe UnsafeRawBufferPointer(start: path, count: name.count).bindMemory(to: UInt8.self)
+      return unsafe _overrideLifetime(bytes.span, borrowing: self)
+    }
+  }
+
+  /// It was changed before another.
+  fileprivate func isOlder(than other: borrowing OpenFile) -> Bool {
+    status.modifiedNanoseconds < other.status.modifiedNanoseconds
+  }
+}

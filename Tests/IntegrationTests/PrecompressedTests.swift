@@ -1,0 +1,132 @@
+import Glibc
+import Testing
+
+/// Files in codings that lie beside others.
+@Suite struct PrecompressedTests {
+  @Test(arguments: [Transfer.Transport.plain, .userTLS]) func everyCoding(transport: Transfer.Transport)
+    throws
+  {
+    try transport.expectCodings()
+  }
+
+  private func coding(_ url: String, _ accepted: String, _ arguments: [String] = []) throws -> HTTPResponse {
+    try Curl.get(url, ["-H", "Accept-Encoding: \(accepted)"] + arguments)
+  }
+
+  @Test func onlyWhatIsNoOlder() throws {
+    let site = try TemporarySite()
+    try site.add("a.css", "css\n")
+    try site.add("a.css.br", "old\n")
+    try Shell.require(["touch", "-d", "2001-01-01 00:00:00.5 UTC", site.path + "/a.css.br"])
+    try Shell.require(["touch", "-d", "2001-01-01 00:00:00.6 UTC", site.path + "/a.css"])
+    let sluice = try SluiceProcess(site.path)
+    let url = try sluice.url("http") + "/a.css"
+    for _ in 0..<2 {
+      let response = try coding(url, "br")
+      #expect(response.text == "css\n" && response["Content-Encoding"] == nil && response["Vary"] == nil)
+    }
+    // Made anew, it is sent; changed original: not any more; gone: neither.
+    try site.add("a.css.br", "new\n")
+    try waitUntil("the new one is sent") { try coding(url, "br").text == "new\n" }
+    #expect(try coding(url, "gzip")["Vary"] == "Accept-Encoding")
+    usleep(20_000)
+    try site.add("a.css", "changed\n")
+    try waitUntil("the original is sent") { try coding(url, "br").text == "changed\n" }
+    usleep(20_000)
+    try site.add("a.css.br", "again\n")
+    try waitUntil("it is sent again") { try coding(url, "br").text == "again\n" }
+    try Shell.require(["rm", site.path + "/a.css.br"])
+    try waitUntil("it is gone") { try coding(url, "br").text == "changed\n" }
+    #expect(try coding(url, "br")["Vary"] == nil)
+  }
+
+  @Test func offAndSome() throws {
+    let site = try TemporarySite()
+    for (name, text) in [("a.js", "js\n"), ("a.js.br", "br\n"), ("a.js.gz", "gz\n"), ("a.js.zst", "zst\n")] {
+      try site.add(name, text)
+    }
+    for (flag, accepted, text) in [
+      ("off", "br, gzip", "js\n"), ("gzip", "br, gzip", "gz\n"), ("gzip,br", "br, gzip, zstd", "gz\n"),
+      ("zstd, gzip", "br", "js\n"), ("zstd,br,gzip", "br, gzip, zstd", "zst\n"),
+    ] {
+      let sluice = try SluiceProcess(site.path, flags: ["--precompressed", flag])
+      for _ in 0..<2 {
+        #expect(try coding(sluice.url("http") + "/a.js", accepted).text == text, "\(flag)")
+      }
+    }
+    for value in ["deflate", "br,br", "", "br;gzip"] {
+      #expect(try SluiceProcess.run(["check", "--precompressed=\(value)"]).exitStatus == 64, "\(value)")
+    }
+  }
+}
+
+/// The same where the kernel encrypts.
+@Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
+struct KernelTLSPrecompressedTests {
+  @Test(arguments: Transfer.Transport.kernel) func everyCoding(transport: Transfer.Transport) throws {
+    try transport.expectCodings()
+  }
+}
+
+extension Transfer.Transport {
+  fileprivate func expectCodings() throws {
+    let site = try TemporarySite()
+    try site.addFolder("docs")
+    let large = [UInt8](repeating: 0x62, count: 100_000)
+    for (name, text) in [
+      ("app.js", "original\n"), ("docs/index.html", "page\n"), ("page.html", "clean\n"),
+      ("photo.jpg", "jpg\n"),
+      ("large.svg", String(repeating: "a", count: 200_000)),
+    ] { try site.add(name, text) }
+    usleep(20_000)
+    for (name, text) in [
+      ("app.js.br", "br\n"), ("app.js.gz", "gzip\n"), ("docs/index.html.gz", "page gz\n"),
+      ("page.html.zst", "clean zst\n"),
+      ("photo.jpg.gz", "jpg gz\n"),
+    ] { try site.add(name, text) }
+    try site.add("large.svg.gz", large)
+    let sluice = try serve(site.path, flags: ["--clean-urls", "--cache-control", "*.js=max-age=5"])
+    let url = try url(sluice)
+    func get(_ path: String, _ accepted: String?, _ arguments: [String] = []) throws -> HTTPResponse {
+      try Curl.get(
+        url + path, flags() + (accepted.map { ["-H", "Accept-Encoding: \($0)"] } ?? []) + arguments)
+    }
+    for _ in 0..<2 {
+      for (path, accepted, text, coding) in [
+        ("/app.js", "gzip, deflate, br, zstd", "br\n", "br"), ("/app.js", "gzip", "gzip\n", "gzip"),
+        ("/app.js", "zstd", "original\n", nil), ("/app.js", nil, "original\n", nil),
+        ("/app.js", "br;q=0", "original\n", nil),
+        ("/docs/", "gzip, br", "page gz\n", "gzip"), ("/page", "zstd, gzip", "clean zst\n", "zstd"),
+        ("/photo.jpg", "gzip", "jpg\n", nil), ("/app.js.gz", "gzip", "gzip\n", nil),
+      ] as [(String, String?, String, String?)] {
+        let response = try get(path, accepted)
+        #expect(response.status == 200 && response.text == text, "\(path), \(accepted ?? "-")")
+        #expect(response["Content-Encoding"] == coding)
+        if path == "/app.js" {
+          #expect(response["Content-Type"] == "text/javascript; charset=utf-8")
+          #expect(response["Cache-Control"] == "max-age=5")
+        }
+      }
+      #expect(try get("/app.js", "gzip")["Vary"] == "Accept-Encoding")
+      #expect(try get("/app.js", nil)["Vary"] == "Accept-Encoding")
+      #expect(try get("/photo.jpg", "gzip")["Vary"] == nil)
+      #expect(try get("/app.js.gz", "gzip")["Content-Type"] == "application/gzip")
+      // A validator of its own, and parts of what was chosen.
+      let (coded, plain) = (try get("/app.js", "br"), try get("/app.js", nil))
+      let tags = [coded["ETag"], plain["ETag"]].compactMap { $0 }
+      #expect(tags.count == 2 && tags[0] != tags[1])
+      for (accepted, tag, status) in [
+        ("br", tags[0], 304), ("br", tags[1], 200), (nil, tags[1], 304), (nil, tags[0], 200),
+      ] as [(String?, String, Int)] {
+        let response = try get("/app.js", accepted, ["-H", "If-None-Match: \(tag)"])
+        #expect(response.status == status && response["Vary"] == "Accept-Encoding")
+      }
+      let whole = try get("/large.svg", "gzip")
+      #expect(whole.body == large && whole["Content-Encoding"] == "gzip")
+      let part = try get("/large.svg", "gzip", ["-r", "99990-"])
+      #expect(
+        part.status == 206 && part.body == Array(large.suffix(10)) && part["Content-Encoding"] == "gzip")
+      #expect(part["Content-Range"] == "bytes 99990-99999/100000")
+    }
+  }
+}

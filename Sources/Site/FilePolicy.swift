@@ -2,6 +2,8 @@
 public struct FilePolicy: Hashable, Sendable {
   /// Content-Type.
   public var mediaType: String
+  /// Content-Encoding, where the file itself is in one: `.svgz`.
+  public var coding: String?
   /// Fields that every response with the file has, in this order, a 304 as well: RFC 9110 §15.4.5.
   public var fields: [Field] = []
   /// `Server` is said.
@@ -20,6 +22,7 @@ extension Site {
     let name = String(
       decoding: rooted[rooted.index(after: rooted.lastIndex(of: UInt8(ascii: "/")) ?? 0)...], as: UTF8.self)
     var policy = FilePolicy(mediaType: rules.lazy.compactMap(\.type).first ?? mediaType(of: name))
+    if name.lowercased().hasSuffix(".svgz") { policy.coding = "gzip" }
     var fields = FieldSet()
     for rule in rules {
       for change in rule.changes { fields.apply(change) }

@@ -40,6 +40,19 @@ import Testing
     #expect(try coding(url, "br")["Vary"] == nil)
   }
 
+  /// A file that is in a coding itself.
+  @Test func svgz() throws {
+    let site = try TemporarySite()
+    try site.add("a.svgz", "gz\n")
+    try site.add("a.svgz.gz", "twice\n")
+    let sluice = try SluiceProcess(site.path)
+    for accepted in ["gzip", "identity"] {
+      let response = try coding(sluice.url("http") + "/a.svgz", accepted)
+      #expect(response.text == "gz\n" && response["Content-Encoding"] == "gzip")
+      #expect(response["Content-Type"] == "image/svg+xml")
+    }
+  }
+
   @Test func offAndSome() throws {
     let site = try TemporarySite()
     for (name, text) in [("a.js", "js\n"), ("a.js.br", "br\n"), ("a.js.gz", "gz\n"), ("a.js.zst", "zst\n")] {

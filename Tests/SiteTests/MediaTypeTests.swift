@@ -14,7 +14,12 @@ import Testing
       ("a.png", "image/png"), ("a.jpeg", "image/jpeg"), ("a.webp", "image/webp"), ("a.woff2", "font/woff2"),
       ("a.txt", "text/plain; charset=utf-8"), ("a.pdf", "application/pdf"), ("a.mp4", "video/mp4"),
       ("site.webmanifest", "application/manifest+json"), ("a.7z", "application/x-7z-compressed"),
-      ("a.c", "text/x-c; charset=utf-8"),
+      ("a.c", "text/x-c; charset=utf-8"), ("a.gltf", "model/gltf+json"), ("a.glb", "model/gltf-binary"),
+      ("a.eot", "application/vnd.ms-fontobject"), ("a.m4s", "video/iso.segment"),
+      ("a.rpm", "application/x-rpm"),
+      ("a.kmz", "application/vnd.google-earth.kmz"), ("a.mkv", "video/matroska"), ("a.jxl", "image/jxl"),
+      ("a.ndjson", "application/x-ndjson"), ("a.geojson", "application/geo+json"),
+      ("a.xsl", "text/xml; charset=utf-8"),
       // The case of letters makes no difference, and only the last ending counts.
       ("A.HTML", "text/html; charset=utf-8"), ("a.JpG", "image/jpeg"), ("a.tar.gz", "application/gzip"),
       ("a.gz.txt", "text/plain; charset=utf-8"), ("a..png", "image/png"), (".png", "image/png"),

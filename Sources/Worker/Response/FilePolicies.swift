@@ -58,12 +58,13 @@ final class FilePolicies {
     let entry = entries[Int(number)]
     return unsafe FileDescription(
       policy: number, headCount: ResponseHead.maximumFileCount + entry.type.count + entry.fields.count,
-      codings: coding == 0 && MediaType.isCompressible(key.policy.mediaType)
+      codings: coding == 0 && key.policy.coding == nil && MediaType.isCompressible(key.policy.mediaType)
         ? codings.reduce(0) { $0 | 1 << $1.rawValue } : 0)
   }
 
   private func add(_ key: Key) -> Int32 {
     let policy = key.policy
+    let coding = key.coding.map { "\($0.token)" } ?? policy.coding
     func copy(_ fields: [Field]) -> UnsafeRawBufferPointer {
       let text = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
       let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
@@ -74,7 +75,7 @@ final class FilePolicies {
     unsafe entries.append(
       Entry(
         type: copy(
-          [Field(type: policy.mediaType)] + (key.coding.map { [Field(coding: "\($0.token)")] } ?? [])),
+          [Field(type: policy.mediaType)] + (coding.map { [Field(coding: $0)] } ?? [])),
         fields: copy(policy.fields),
         hasServer: policy.hasServer,
         hasEntityTag: policy.hasEntityTag, hasLastModified: policy.hasLastModified))

@@ -16,23 +16,23 @@ extension Connection {
     else { return outOfMemory(&context) }
     waitingHead = consume kept
     context.useInput(used)
+    // A request may have to wait several times, for one file after the other, but not longer for that.
+    if phase != .loading { deadline = context.deadline(in: context.limits.diskMilliseconds) }
     phase = .loading
-    return wait(for: number, &context)
+    waitNumber = number
+    return .stop(.wait)
   }
 
   /// The next part of the file that is being sent has to be read from a disk first.
   mutating func waitForPart(_ context: inout WorkerContext) -> Step {
     guard let file = outgoing.file else { return .onward }
     switch context.responder.files.waitForPart(file, offset: outgoing.fileOffset, waiter: token.rawValue) {
-    case .waits(let number): return wait(for: number, &context)
+    case .waits(let number):
+      waitNumber = number
+      deadline = context.deadline(in: context.limits.diskMilliseconds)
+      return .stop(.wait)
     case .file, .directory, .failed: return proceed(after: .truncated, &context)
     }
-  }
-
-  private mutating func wait(for number: UInt64, _ context: inout WorkerContext) -> Step {
-    waitNumber = number
-    deadline = context.deadline(in: context.limits.diskMilliseconds)
-    return .stop(.wait)
   }
 
   /// It waits for a disk.

@@ -321,6 +321,33 @@ extension Transfer.Transport {
     #expect(try server.ask("/slow/new.bin", "If-None-Match: \(tag)\r\n").response().status == 304)
   }
 
+  /// Paths that lead to files in several steps, each of which has to wait.
+  func expectEveryWayToAFile() throws {
+    let server = try SlowDiskServer(
+      self,
+      [
+        "page.html": 300, "app.html": 400, "404.html": 500, "style.css": 600, "style.css.gz": 700, "large.css": 100_000,
+        "large.css.br": 50_000,
+      ],
+      flags: ["--clean-urls", "--fallback", "slow/app.html", "--error-page", "404=/slow/404.html"])
+    for milliseconds in [50, 700] {
+      try server.disk.setValidity(seconds: 0)
+      try server.disk.delay(.any, milliseconds: milliseconds)
+      for (path, fields, status, size) in [
+        ("/slow/page", "", 200, 300), ("/slow/page.html", "", 308, nil), ("/slow/users/7", "", 200, 400),
+        ("/slow/none.css", "", 404, 500), ("/slow/style.css", "Accept-Encoding: gzip, br\r\n", 200, 700),
+        ("/slow/style.css", "Accept-Encoding: br\r\n", 200, 600),
+        ("/slow/large.css", "Accept-Encoding: gzip, br\r\n", 200, 50_000),
+      ] as [(String, String, Int, Int?)] {
+        let response = try server.ask(path, fields).response()
+        // A disk so slow that a file is old before the next one has come may be given up: but told, and in time.
+        if milliseconds > 500, response.status == 503 { continue }
+        #expect(response.status == status && response.body.count == size ?? response.body.count, "\(path), \(fields)")
+      }
+      try server.disk.release()
+    }
+  }
+
   /// Pipelined requests are answered in their order, whichever of them waits for the disk.
   func expectPipelinedAnswersInOrder() throws {
     let server = try SlowDiskServer(self, ["cold.bin": 4096, "large.bin": 1 << 20])

@@ -13,7 +13,7 @@ final class SlowDiskServer {
   let sluice: SluiceProcess
 
   /// Starts it with files of these sizes on the slow disk, none of which the kernel knows yet.
-  init(_ transport: Transfer.Transport, _ files: KeyValuePairs<String, Int>) throws {
+  init(_ transport: Transfer.Transport, _ files: KeyValuePairs<String, Int>, flags: [String] = []) throws {
     self.transport = transport
     site = try TemporarySite()
     try site.add("hot.bin", Pattern.bytes(Self.smallSize))
@@ -21,7 +21,7 @@ final class SlowDiskServer {
     try site.addFolder("slow")
     disk = try SlowDisk(at: "\(site.path)/slow")
     for (name, size) in files { try disk.add(name, size: size) }
-    sluice = try transport.serve(site.path, flags: ["--io-threads", "2"])
+    sluice = try transport.serve(site.path, flags: ["--io-threads", "2"] + flags)
     // Now they are hot.
     try expectHotFilesAreServed(small: 1, large: 1)
   }

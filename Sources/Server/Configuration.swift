@@ -49,11 +49,6 @@ public struct Configuration: Sendable {
   public var cacheMemory: Int?
   /// All bounds.
   public var limits = Limits()
-  /// Bytes that a client must take in a second; 0 is no such bound.
-  public var minimumSendRate: UInt32 {
-    get { limits.minimumSendRate }
-    set { limits.minimumSendRate = newValue }
-  }
 
   /// Names the parts.
   public init(site: Site, host: String, port: UInt16?, secure: Secure?, workers: Int) {

@@ -24,14 +24,10 @@ public struct Field: Hashable, Sendable {
 
   /// Checks both.
   public init(_ name: String, _ value: String) throws(Fault) {
-    try self.init(checked: name, value)
-    if Self.reserved.contains(name.lowercased()) { throw .reserved }
-  }
-
-  private init(checked name: String, _ value: String) throws(Fault) {
     guard Self.isToken(name) else { throw .name }
     let value = value.trimmingLineSpace()
     guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else { throw .value }
+    if Self.reserved.contains(name.lowercased()) { throw .reserved }
     self.name = name
     self.value = value
   }

@@ -1,9 +1,10 @@
 extension FileCache {
   /// The first of the codings of a file that lies beside it and is no older, else the file itself. `order` are numbers of
-  /// `FileNames`, a byte each, the first one lowest. `waiter` is told by `finish` if that takes a helper thread, and then comes again with what it has `waited` for.
+  /// `FileNames`, a byte each, the first one lowest. `waiter` is told by `finish` if that takes a helper thread, and then comes again
+  /// with what it has `waited` for.
   public mutating func coded(
     _ file: FileReference, _ order: UInt32, now: LookTime, waiter: UInt64,
-    waited: inout Finished?
+    waited: Finished?
   ) -> Lookup {
     // A look may make it give way.
     retain(file)
@@ -12,7 +13,7 @@ extension FileCache {
     while rest != 0 {
       let coding = UInt8(truncatingIfNeeded: rest)
       rest >>= 8
-      switch self.coding(coding, of: file, now, waiter, &waited) {
+      switch self.coding(coding, of: file, now, waiter, waited) {
       case .file(let found): return .file(found)
       case .waits(let number): return .waits(number)
       case .directory, .failed: continue
@@ -22,7 +23,7 @@ extension FileCache {
   }
 
   private mutating func coding(
-    _ coding: UInt8, of file: FileReference, _ now: LookTime, _ waiter: UInt64, _ waited: inout Finished?
+    _ coding: UInt8, of file: FileReference, _ now: LookTime, _ waiter: UInt64, _ waited: Finished?
   ) -> Lookup {
     let path = file.file.key
     if let isThere = file.file.hasCoding(coding) {
@@ -31,16 +32,9 @@ extension FileCache {
         return .file(known)
       }
     }
-    var lookup: Lookup
-    if let told = waited, told.isAbout(path, coding: coding) {
-      waited = nil
-      lookup = told.lookup
-      if case .waits = lookup {
-        lookup = look(path, file.file.name.ending, coding: coding, now: now, waiter: waiter)
-      }
-    } else {
-      lookup = look(path, file.file.name.ending, coding: coding, now: now, waiter: waiter)
-    }
+    let lookup =
+      waited?.lookup(of: path, coding: coding)
+      ?? look(path, file.file.name.ending, coding: coding, now: now, waiter: waiter)
     switch lookup {
     case .waits: return lookup
     case .file(let found) where !found.file.isOlder(than: file.file):

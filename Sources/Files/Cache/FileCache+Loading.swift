@@ -155,10 +155,13 @@ extension FileCache {
       }
     }
 
-    /// Whether it says what this path leads to.
-    public func isAbout(_ path: Span<UInt8>, coding: UInt8 = 0) -> Bool {
-      guard let own = self.path, own.count == path.count, coding == self.coding else { return false }
-      return own.indices.allSatisfy { UInt8(bitPattern: own[$0]) == path[$0] }
+    /// What it says of a path; nil if it is about another, or if that has to be looked for once more.
+    public func lookup(of path: Span<UInt8>, coding: UInt8 = 0) -> Lookup? {
+      guard let own = self.path, own.count == path.count, coding == self.coding,
+        own.indices.allSatisfy({ UInt8(bitPattern: own[$0]) == path[$0] })
+      else { return nil }
+      if case .waits = lookup { return nil }
+      return lookup
     }
   }
 

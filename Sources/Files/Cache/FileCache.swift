@@ -279,19 +279,17 @@ public struct FileCache: ~Copyable {
       return nil
     }
     let isHot = unsafe other.map { unsafe $0.pointee.isInMainQueue } ?? false
-    switch look {
-    case .file(let found):
+    if case .file(let found) = look {
       if let other = unsafe other { unsafe drop(other) }
       return insert(found, key, revision, isHot: isHot, now: now)
-    default: if let known = unsafe known { unsafe drop(known) }
     }
+    if let known = unsafe known { unsafe drop(known) }
     switch look {
-    case .file: return .failed(.notFound)
     case .directory:
       // The index of a folder may itself be a folder: that is no file to serve.
       return unsafe key.path.count - 1 > key.name.count ? .failed(.notFound) : .directory
     case .failed(let error): return .failed(error)
-    case .wouldBlock: return .failed(.inputOutput)
+    case .file, .wouldBlock: return .failed(.inputOutput)
     }
   }
 

@@ -125,7 +125,7 @@ extension Responder {
     with file: FileReference, to request: RequestHead, _ bytes: Span<UInt8>, _ waiter: UInt64
   ) -> Decision {
     let order = codingOrders.order(bytes.extracting(request.fields.range), offered: policies.codings)
-    switch files.coded(file, order.rest, now: now.lookTime, waiter: waiter, waited: &waited) {
+    switch files.coded(file, order.rest, now: now.lookTime, waiter: waiter, waited: waited) {
     case .file(let chosen): return response(with: chosen, to: request, bytes, waiter)
     case .waits(let number): return .waits(number)
     case .directory, .failed: return errorResponse(.serviceUnavailable, to: request, waiter)
@@ -226,12 +226,7 @@ extension Responder {
   /// What a path leads to: from the cache, or by a look, or as a helper thread has found out.
   private mutating func look(_ path: Span<UInt8>, _ waiter: UInt64) -> FileCache.Lookup {
     if let file = files.find(path, now: now.milliseconds), files.isUnchanged(file) { return .file(file) }
-    if let waited, waited.isAbout(path) {
-      self.waited = nil
-      // Unless it has to be looked for once more.
-      if case .waits = waited.lookup {} else { return waited.lookup }
-    }
-    return files.look(path, now: now.lookTime, waiter: waiter)
+    return waited?.lookup(of: path) ?? files.look(path, now: now.lookTime, waiter: waiter)
   }
 
   /// `about.html` is to be asked for as `about`, and `docs/index.html` as `docs/`, if that leads to the same file. Nil if not.

@@ -40,6 +40,20 @@ import Testing
     #expect(try coding(url, "br")["Vary"] == nil)
   }
 
+  /// Programs give it the original's time, cut off to seconds, or to what their system calls know.
+  @Test(arguments: ["00", "00.123", "00.123456", "00.123456789"]) func theSameTimeCutOff(second: String)
+    throws
+  {
+    let site = try TemporarySite()
+    for (name, second) in [("a.css", "00.123456789"), ("a.css.br", second), ("a.css.gz", "00.123456788")] {
+      try site.add(name, name)
+      try Shell.require(["touch", "-d", "2001-01-01 00:00:\(second) UTC", site.path + "/" + name])
+    }
+    let sluice = try SluiceProcess(site.path)
+    #expect(try coding(sluice.url("http") + "/a.css", "br").text == "a.css.br")
+    #expect(try coding(sluice.url("http") + "/a.css", "gzip").text == "a.css")
+  }
+
   /// A file that is in a coding itself.
   @Test func svgz() throws {
     let site = try TemporarySite()

@@ -62,8 +62,10 @@ extension OpenFile {
     }
   }
 
-  /// It was changed before another.
+  /// It was changed before another. Programs that give it the other's time may cut that off, to seconds or less (brotli does).
   fileprivate func isOlder(than other: borrowing OpenFile) -> Bool {
-    status.modifiedNanoseconds < other.status.modifiedNanoseconds
+    let (own, theirs) = (status.modifiedNanoseconds, other.status.modifiedNanoseconds)
+    let unit: Int64 = [1_000_000_000, 1_000_000, 1_000].first { own % $0 == 0 } ?? 1
+    return own < theirs - theirs % unit
   }
 }

@@ -3,9 +3,9 @@ import PackageDescription
 
 // One module a room. An arrow may only point down:
 //
-//   sluice ─► Server ─► Worker ─► Site, Files, TLS, HTTP, Reactor ─► CLinux, COpenSSL
+//   sluice ─► Server ─► Worker ─► Site, Files, Access, TLS, HTTP, Reactor ─► CLinux, COpenSSL, CCrypt
 //
-// Server is the control plane, Worker the data plane. Site, Files, TLS, HTTP and Reactor do not know each other; Worker
+// Server is the control plane, Worker the data plane. Site, Files, Access, TLS, HTTP and Reactor do not know each other; Worker
 // puts them together.
 
 let strict: [SwiftSetting] = [
@@ -30,21 +30,24 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
     .target(name: "CLinux"),
 
     .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: strict),
     .target(name: "HTTP", swiftSettings: strict),
     .target(name: "TLS", dependencies: ["CLinux", "COpenSSL"], swiftSettings: strict),
     .target(name: "Files", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(name: "Access", dependencies: ["CLinux", "CCrypt"], swiftSettings: strict),
 
     .target(name: "Site", swiftSettings: strict),
 
     .target(
-      name: "Worker", dependencies: ["Site", "Files", "TLS", "HTTP", "Reactor"], swiftSettings: strict),
+      name: "Worker", dependencies: ["Site", "Files", "Access", "TLS", "HTTP", "Reactor"],
+      swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "Worker", "Site", "Files", "TLS", "Reactor", "CLinux",
+        "Worker", "Site", "Files", "Access", "TLS", "HTTP", "Reactor", "CLinux",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
@@ -66,14 +69,17 @@ let package = Package(
       name: "TLSTests", dependencies: ["TLS", "COpenSSL", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "AccessTests", dependencies: ["Access", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "SiteTests", dependencies: ["Site"], swiftSettings: strict),
     .testTarget(
       name: "WorkerTests",
-      dependencies: ["Worker", "Site", "Files", "TLS", "HTTP", "Reactor", "TestSupport"],
+      dependencies: ["Worker", "Site", "Files", "Access", "TLS", "HTTP", "Reactor", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests",
-      dependencies: ["Server", "Worker", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "Server", "Worker", "Site", "TLS", "TestSupport", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .executableTarget(name: "slow-disk", path: "Tests/SlowDisk"),
     .testTarget(

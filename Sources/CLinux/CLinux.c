@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <linux/sockios.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -24,6 +25,7 @@ const uint64_t CLinux_O_PATH = O_PATH;
 const uint64_t CLinux_RESOLVE_BENEATH = RESOLVE_BENEATH;
 const uint64_t CLinux_RESOLVE_NO_MAGICLINKS = RESOLVE_NO_MAGICLINKS;
 const uint64_t CLinux_RESOLVE_NO_XDEV = RESOLVE_NO_XDEV;
+const uint64_t CLinux_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20
 #endif
@@ -49,6 +51,10 @@ int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count) {
     struct { uint64_t cached, dirty, writeback, evicted, recentlyEvicted; } pages;
     return syscall(SYS_cachestat, fd, &range, &pages, 0) == 0 ? (int64_t)pages.cached : -1;
 }
+
+int CLinux_memfdCreate(const char *name, unsigned int flags) { return memfd_create(name, flags); }
+
+const unsigned int CLinux_MFD_CLOEXEC = MFD_CLOEXEC;
 
 #ifndef SOL_TLS
 #define SOL_TLS 282

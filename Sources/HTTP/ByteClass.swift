@@ -55,6 +55,8 @@ extension UInt8 {
 
   @inline(__always)
   var isDigit: Bool { self >= 0x30 && self <= 0x39 }
+
+  var isBeyondASCII: Bool { self >= 0x80 }
 }
 
 extension StaticString {

@@ -91,7 +91,7 @@ public struct CodingOrder: Equatable, Sendable, Sequence, IteratorProtocol {
       let name = value.trimmed(member.lowerBound..<semicolon)
       guard !name.isEmpty,
         let weight = semicolon == member.upperBound
-          ? 1000 : Self.weight(value, value.trimmed(semicolon + 1..<member.upperBound))
+          ? 1000 : value.weight(value.trimmed(semicolon + 1..<member.upperBound))
       else { return }
       if value.equalsIgnoringCase(name, "br") {
         brotli = weight
@@ -105,34 +105,12 @@ public struct CodingOrder: Equatable, Sendable, Sequence, IteratorProtocol {
         others = weight
       }
     }
-
-    /// `q=0.5`: RFC 9110 §12.4.2. Nil for what is none.
-    private static func weight(_ value: Span<UInt8>, _ range: Range<Int>) -> UInt16? {
-      let (first, count) = (range.lowerBound, range.count)
-      guard count >= 3, count <= 7, value[first] | 0x20 == UInt8(ascii: "q"),
-        value[first + 1] == UInt8(ascii: "=")
-      else { return nil }
-      guard let whole = value[first + 2].decimalValue, whole <= 1 else { return nil }
-      var weight = UInt16(whole) * 1000
-      if count > 3 {
-        guard value[first + 3] == .dot else { return nil }
-        var unit: UInt16 = 100
-        for index in (first + 4)..<range.upperBound {
-          guard let digit = value[index].decimalValue else { return nil }
-          weight += UInt16(digit) * unit
-          unit /= 10
-        }
-      }
-      return weight <= 1000 ? weight : nil
-    }
   }
 }
 
-/// What the last Accept-Encoding has come to: browsers all say the same.
+/// What the last Accept-Encoding has come to: browsers all say the same, and mostly nothing else that matters.
 public struct CodingOrders: Sendable {
-  private static let longest = 64
-  private var value = InlineArray<64, UInt8>(repeating: 0)
-  private var count = -1
+  private var text = TextMemo()
   private var last = CodingOrder()
 
   /// None yet.
@@ -140,20 +118,13 @@ public struct CodingOrders: Sendable {
 
   /// As `CodingOrder(fields:offered:)`, of which `offered` is always the same.
   public mutating func order(_ fields: Span<UInt8>, offered: [ContentCoding]) -> CodingOrder {
-    guard case .one(let place) = SingleField(fields, named: "accept-encoding"), place.count <= Self.longest
-    else {
-      return CodingOrder(fields: fields, offered: offered)
-    }
-    var isKnown = place.count == count
-    var index = 0
-    while isKnown, index < place.count {
-      isKnown = value[index] == fields[place.lowerBound &+ index]
-      index &+= 1
-    }
-    if !isKnown {
-      last = CodingOrder(fields: fields, offered: offered)
-      count = place.count
-      for index in 0..<count { value[index] = fields[place.lowerBound + index] }
+    if text.matches(fields) { return last }
+    last = CodingOrder(fields: fields, offered: offered)
+    // Of several lines, one may hold a password, which nobody is to keep.
+    if fields.firstIndex(of: .carriageReturn, from: 0) == fields.count {
+      text.set(fields)
+    } else {
+      text = TextMemo()
     }
     return last
   }

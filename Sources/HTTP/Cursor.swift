@@ -28,6 +28,13 @@ struct Cursor: ~Escapable {
     guard !isAtEnd else { throw .incomplete }
   }
 
+  /// Passes over bytes of a class, and bytes beyond ASCII.
+  @_lifetime(self: copy self)
+  mutating func skipUnescaped(_ bytesOfClass: ByteClass) throws(RequestParser.Stop) {
+    while !isAtEnd, byte.isBeyondASCII || bytesOfClass.contains(byte) { position &+= 1 }
+    guard !isAtEnd else { throw .incomplete }
+  }
+
   /// Passes over what nearly all names of hosts and paths consist of, eight bytes at a time: letters, digits, `-`, `.` and,
   /// if so asked, `/`.
   @inline(__always)

@@ -6,8 +6,8 @@ struct FramingFields {
   private(set) var isChunked = false
   private(set) var connectionCloses = false
   private(set) var connectionKeepsAlive = false
-  private(set) var hasAcceptEncoding = false
-  /// From the first to the last field that is a condition, a range or Accept-Encoding.
+  private(set) var selectors = RequestHead.Selectors.target
+  /// From the first to the last field that is a condition, a range, Accept-Encoding, Origin or Authorization.
   private var fields = 0..<0
 
   /// Looks at one field line, by where its name and its value lie in `bytes`, the value with the white space around it.
@@ -24,6 +24,9 @@ struct FramingFields {
       if value.isEmpty { break }
       traits.insert(
         bytes.equalsIgnoringCase(value, "100-continue") ? .expectsContinue : .expectationFails)
+    case 6 where bytes.equalsIgnoringCase(name, "origin"):
+      selectors.insert(.origin)
+      note([], name.lowerBound..<untrimmed.upperBound)
     case 8 where bytes.equalsIgnoringCase(name, "if-match"):
       note(.conditional, name.lowerBound..<untrimmed.upperBound)
     // Of interest together with a range only.
@@ -31,9 +34,12 @@ struct FramingFields {
     case 10 where bytes.equalsIgnoringCase(name, "connection"): noteConnectionOptions(value, in: bytes)
     case 13 where bytes.equalsIgnoringCase(name, "if-none-match"):
       note(.conditional, name.lowerBound..<untrimmed.upperBound)
+    // Of interest for few paths only.
+    case 13 where bytes.equalsIgnoringCase(name, "authorization"):
+      note([], name.lowerBound..<untrimmed.upperBound)
     case 14 where bytes.equalsIgnoringCase(name, "content-length"): try noteContentLength(value, in: bytes)
     case 15 where bytes.equalsIgnoringCase(name, "accept-encoding"):
-      hasAcceptEncoding = true
+      selectors.insert(.acceptEncoding)
       note([], name.lowerBound..<untrimmed.upperBound)
     case 17 where bytes.equalsIgnoringCase(name, "if-modified-since"):
       note(.conditional, name.lowerBound..<untrimmed.upperBound)
@@ -98,7 +104,7 @@ struct FramingFields {
   func conclude(_ head: inout RequestHead) throws(RequestParser.Stop) {
     head.traits.formUnion(traits)
     head.fields = ByteView(fields)
-    head.hasAcceptEncoding = hasAcceptEncoding
+    head.selectors = selectors
     if isChunked {
       // Both framings at once, or chunked from a 1.0 client, is how requests are smuggled: §6.1.
       guard contentLength == nil, !head.isHTTP10 else { throw .malformed }

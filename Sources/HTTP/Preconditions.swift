@@ -2,15 +2,15 @@
 
 /// What a precondition is held against: the state of the file that a request has selected.
 public struct Validators: Sendable {
-  /// The tag that a 200 response would carry.
-  public var etag: EntityTag
-  /// The Last-Modified that a 200 response would carry.
-  public var modified: HTTPDate
+  /// The tag that a 200 response would carry, if any.
+  public var etag: EntityTag?
+  /// The Last-Modified that a 200 response would carry, if any; else conditions on times are passed over.
+  public var modified: HTTPDate?
   /// The moment of the request: reads two-digit years, and tells whether `modified` is old enough to be strong.
   public var now: HTTPDate
 
   /// All three as a response made now would state them.
-  public init(etag: EntityTag, modified: HTTPDate, now: HTTPDate) {
+  public init(etag: EntityTag?, modified: HTTPDate?, now: HTTPDate) {
     self.etag = etag
     self.modified = modified
     self.now = now
@@ -34,7 +34,8 @@ public enum Preconditions {
   /// Weighs the conditions in the order of RFC 9110 §13.2.2.
   ///
   /// A list with a mistake in it matches nothing; a date with a mistake in it, or given twice, is ignored. Neither
-  /// can make a client keep an old file, or take a part for the whole.
+  /// can make a client keep an old file, or take a part for the whole. Where the file has no tag, no list has it; where it has no
+  /// date, conditions on dates are ignored, as §13.1.3 and §13.1.4 want.
   ///
   /// - Parameters:
   ///   - fields: The lines of the header section, as `FieldLines` takes them; those with conditions are enough.
@@ -46,7 +47,9 @@ public enum Preconditions {
     case .matches: break
     case .differs: return .failed
     case .absent:
-      if let date = date(fields, "if-unmodified-since", validators), validators.modified > date {
+      if let modified = validators.modified, let date = date(fields, "if-unmodified-since", validators),
+        modified > date
+      {
         return .failed
       }
     }
@@ -54,8 +57,10 @@ public enum Preconditions {
     case .matches: return isGetOrHead ? .notModified : .failed
     case .differs: return .proceed
     case .absent:
-      guard isGetOrHead, let date = date(fields, "if-modified-since", validators) else { return .proceed }
-      return validators.modified <= date ? .notModified : .proceed
+      guard isGetOrHead, let modified = validators.modified,
+        let date = date(fields, "if-modified-since", validators)
+      else { return .proceed }
+      return modified <= date ? .notModified : .proceed
     }
   }
 
@@ -68,10 +73,12 @@ public enum Preconditions {
     case .one(let place):
       let value = fields.extracting(place)
       // A date never begins with a quote, nor does a strong tag begin with anything else.
-      if value.count > 0, value[0] == UInt8(ascii: "\"") { return validators.etag.matchesStrongly(value) }
+      if value.count > 0, value[0] == UInt8(ascii: "\"") {
+        return validators.etag?.matchesStrongly(value) ?? false
+      }
       // A file may change twice within the second of its date: only a second that is over is strong (§8.8.2.2).
-      return validators.modified < validators.now
-        && HTTPDate(parsing: value, now: validators.now) == validators.modified
+      guard let modified = validators.modified, modified < validators.now else { return false }
+      return HTTPDate(parsing: value, now: validators.now) == modified
     }
   }
 
@@ -96,7 +103,7 @@ public enum Preconditions {
   /// Looks for `etag` in the lines of a field that is `*` or a list of entity-tags. All lines are read to the end,
   /// because one mistake spoils them all.
   private static func match(
-    _ fields: Span<UInt8>, _ name: StaticString, _ comparison: Comparison, _ etag: EntityTag
+    _ fields: Span<UInt8>, _ name: StaticString, _ comparison: Comparison, _ etag: EntityTag?
   ) -> Match {
     var lines = FieldLines(fields, named: name)
     var count = 0
@@ -120,7 +127,7 @@ public enum Preconditions {
 
   /// `nil` where the list isn't one. Empty members are passed over (RFC 9110 §5.6.1.2).
   private static func list(
-    _ text: Span<UInt8>, contains etag: EntityTag, _ comparison: Comparison
+    _ text: Span<UInt8>, contains etag: EntityTag?, _ comparison: Comparison
   ) -> Bool? {
     var index = 0
     var isFound = false
@@ -134,8 +141,9 @@ public enum Preconditions {
       } else {
         guard !needsComma, let end = EntityTag.end(in: text, from: index) else { return nil }
         let tag = text.extracting(index..<end)
-        let isSame = comparison == .strong ? etag.matchesStrongly(tag) : etag.matchesWeakly(tag)
-        isFound = isFound || isSame
+        if let etag, comparison == .strong ? etag.matchesStrongly(tag) : etag.matchesWeakly(tag) {
+          isFound = true
+        }
         needsComma = true
         index = end
       }

@@ -42,10 +42,14 @@ public enum RequestParser {
     static var malformed: Stop { .rejected(.badRequest) }
   }
 
-  /// Parses the head at the start of `bytes`. `head` means something only if the outcome is `.complete`.
-  public static func parse(_ bytes: Span<UInt8>, limits: Limits, into head: inout RequestHead) -> Outcome {
+  /// Parses the head at the start of `bytes`. `head` means something only if the outcome is `.complete`; it has `traits`,
+  /// whatever the bytes are.
+  public static func parse(
+    _ bytes: Span<UInt8>, limits: Limits, traits: RequestHead.Traits = [], into head: inout RequestHead
+  ) -> Outcome {
     var cursor = Cursor(bytes)
     head = RequestHead()
+    head.traits = traits
     do throws(Stop) {
       try parseRequestLine(&cursor, &head, limits)
       // Field lines (RFC 9112 §5). The loop stands here because in a function of its own, which the compiler (6.3) would
@@ -133,8 +137,31 @@ public enum RequestParser {
       try cursor.skip(.query)
       head.query = ByteView(start..<cursor.position)
     }
-    guard cursor.byte == .space else { throw .malformed }
+    if cursor.byte != .space { cursor.position = try skipUnescapedTarget(cursor, from: start, &head) }
     cursor.position &+= 1
+  }
+
+  /// A target with bytes beyond ASCII, from its path on: curl and old clients send names as they are typed. It is no URI, and a
+  /// filter on the way that knows only URIs may have let it pass as something else. So what it names is not served: RFC 9112 §3.2
+  /// has it answered with 400, or with a redirect to the same target with escapes, which filters understand.
+  @inline(never)
+  private static func skipUnescapedTarget(
+    _ cursor: Cursor, from start: Int, _ head: inout RequestHead
+  ) throws(Stop) -> Int {
+    guard cursor.byte.isBeyondASCII else { throw .malformed }
+    var cursor = cursor
+    cursor.position = start
+    try cursor.skipUnescaped(.path)
+    head.path = ByteView(start..<cursor.position)
+    if cursor.byte == .questionMark {
+      let start = cursor.position
+      try cursor.skipUnescaped(.query)
+      head.query = ByteView(start..<cursor.position)
+    }
+    guard cursor.byte == .space else { throw .malformed }
+    // Its bytes are not what they seem, either.
+    head.traits.formUnion([.unescapedTarget, .escapedPath])
+    return cursor.position
   }
 
   private struct MethodName {

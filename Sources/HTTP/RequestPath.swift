@@ -69,9 +69,23 @@ public enum RequestPath {
   ///
   /// - Returns: False where there wasn't room for all of it. Room for three times `path.count` is always enough.
   public static func encode(_ path: Span<UInt8>, to out: inout OutputSpan<UInt8>) -> Bool {
-    for index in 0..<path.count {
-      let byte = path[index]
-      if byte == slash || isPathCharacter(byte) {
+    encode(path, to: &out) { $0 == slash || isPathCharacter($0) }
+  }
+
+  /// Writes a path or a query as sent for a Location field: escapes stay, and what may not stand in a query (RFC 3986 §3.4) becomes
+  /// one. The same room is enough.
+  public static func encode(target: Span<UInt8>, to out: inout OutputSpan<UInt8>) -> Bool {
+    encode(target, to: &out) {
+      isPathCharacter($0) || $0 == slash || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "%")
+    }
+  }
+
+  private static func encode(
+    _ text: Span<UInt8>, to out: inout OutputSpan<UInt8>, unless mayStand: (UInt8) -> Bool
+  ) -> Bool {
+    for index in 0..<text.count {
+      let byte = text[index]
+      if mayStand(byte) {
         guard out.freeCapacity >= 1 else { return false }
         out.append(byte)
       } else {

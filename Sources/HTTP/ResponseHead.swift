@@ -10,6 +10,8 @@ public struct ResponseHead: Sendable {
   public var part: ByteRange?
   /// The size of the whole in bytes: for Content-Range.
   public var wholeSize: Int64 = 0
+  /// Between several parts that are sent: multipart/byteranges, §14.6. It says the type.
+  public var boundary: MultipartBoundary?
   /// Last-Modified: §8.8.2.
   public var lastModified: HTTPDate?
   /// ETag: §8.8.3.
@@ -18,8 +20,14 @@ public struct ResponseHead: Sendable {
   public var acceptsRanges = false
   /// Vary says that Accept-Encoding has been looked at: §12.5.5.
   public var variesByCoding = false
+  /// The same of Accept: §12.5.1.
+  public var variesByAccept = false
+  /// What a browser that asks before it asks (a preflight of the CORS protocol) is told of methods and fields.
+  public var isPreflight = false
   /// Server: §10.2.4.
   public var hasServer = true
+  /// Retry-After, in seconds: §10.2.3.
+  public var retryAfter: Int64?
   /// What becomes of the connection, where the client can't take it for granted.
   public var connection = Connection.implied
 
@@ -48,26 +56,49 @@ public struct ResponseHead: Sendable {
     "HTTP/1.1 ".utf8.count + status.line.utf8CodeUnitCount + "\r\nDate: ".utf8.count
   }
 
+  /// The lines of a file's ready head that a 304 does not have: those of the caller's that say the type, `typeCount` bytes of them,
+  /// and Content-Length (RFC 9110 §15.4.5).
+  public static func contentLines(hasServer: Bool, typeCount: Int, size: Int64) -> Range<Int> {
+    let start = dateOffset(.ok) + HTTPDate.length + 2 + (hasServer ? serverLine.utf8CodeUnitCount : 0)
+    var digits = 1
+    var rest = size
+    while rest >= 10 {
+      rest /= 10
+      digits += 1
+    }
+    return start..<start + typeCount + "Content-Length: ".utf8.count + digits + 2
+  }
+
+  private static var serverLine: StaticString { "Server: sluice\r\n" }
+
   /// Appends the head, with its empty line. `type` and `fields` are lines of the caller's, each with its end: one that says the
-  /// type, and others. `location` is the Location field's value, already encoded.
+  /// type, and others; so is `challenge`, which asks for credentials. `location` is the Location field's value, already encoded;
+  /// `origin` that of Access-Control-Allow-Origin.
   public func append(
     to out: inout OutputSpan<UInt8>, date: WrittenDate, type: Span<UInt8>? = nil, fields: Span<UInt8>? = nil,
-    location: Span<UInt8>? = nil
+    challenge: Span<UInt8>? = nil, location: Span<UInt8>? = nil, origin: Span<UInt8>? = nil
   ) {
     out.append("HTTP/1.1 ")
     out.append(status.line)
     out.append("\r\nDate: ")
     date.append(to: &out)
     out.append("\r\n")
-    if hasServer { out.append("Server: sluice\r\n") }
+    if hasServer { out.append(Self.serverLine) }
     if let type { out.append(copying: type) }
     if let contentType { out.appendField("Content-Type: ", contentType) }
+    boundary?.appendType(to: &out)
     if let contentLength {
       out.append("Content-Length: ")
       out.append(decimal: contentLength)
       out.append("\r\n")
     }
-    appendContentRange(to: &out)
+    if let part {
+      out.appendContentRange(part, of: wholeSize)
+    } else if status == .rangeNotSatisfiable {
+      out.append("Content-Range: bytes */")
+      out.append(decimal: wholeSize)
+      out.append("\r\n")
+    }
     if let lastModified {
       out.append("Last-Modified: ")
       lastModified.append(to: &out)
@@ -80,8 +111,26 @@ public struct ResponseHead: Sendable {
     }
     if acceptsRanges { out.append("Accept-Ranges: bytes\r\n") }
     if variesByCoding { out.append("Vary: Accept-Encoding\r\n") }
+    if variesByAccept { out.append("Vary: Accept\r\n") }
     if let fields { out.append(copying: fields) }
+    if let challenge { out.append(copying: challenge) }
+    if let retryAfter {
+      out.append("Retry-After: ")
+      out.append(decimal: retryAfter)
+      out.append("\r\n")
+    }
     if status == .methodNotAllowed || status == .noContent { out.appendField("Allow: ", Method.allowed) }
+    if let origin {
+      out.append("Access-Control-Allow-Origin: ")
+      out.append(copying: origin)
+      out.append("\r\n")
+    }
+    if isPreflight {
+      out.appendField("Access-Control-Allow-Methods: ", Method.allowed)
+      // The star does not stand for the one field that may hold a secret.
+      out.appendField("Access-Control-Allow-Headers: ", "*, Authorization")
+      out.appendField("Access-Control-Max-Age: ", "7200")
+    }
     if let location {
       out.append("Location: ")
       out.append(copying: location)
@@ -92,22 +141,6 @@ public struct ResponseHead: Sendable {
     case .closes: out.append("Connection: close\r\n")
     case .keepsAlive: out.append("Connection: keep-alive\r\n")
     }
-    out.append("\r\n")
-  }
-
-  private func appendContentRange(to out: inout OutputSpan<UInt8>) {
-    if let part {
-      out.append("Content-Range: bytes ")
-      out.append(decimal: part.lowerBound)
-      out.append("-")
-      out.append(decimal: part.lowerBound + part.count - 1)
-      out.append("/")
-    } else if status == .rangeNotSatisfiable {
-      out.append("Content-Range: bytes */")
-    } else {
-      return
-    }
-    out.append(decimal: wholeSize)
     out.append("\r\n")
   }
 }
@@ -138,8 +171,19 @@ extension OutputSpan<UInt8> {
     append("\r\n")
   }
 
+  /// Content-Range: RFC 9110 §14.4.
+  mutating func appendContentRange(_ part: ByteRange, of size: Int64) {
+    append("Content-Range: bytes ")
+    append(decimal: part.lowerBound)
+    append("-")
+    append(decimal: part.upperBound - 1)
+    append("/")
+    append(decimal: size)
+    append("\r\n")
+  }
+
   /// Appends a number that is not negative.
-  mutating func append(decimal number: Int64) {
+  public mutating func append(decimal number: Int64) {
     var divisor: Int64 = 1
     while number / divisor >= 10 { divisor *= 10 }
     while divisor > 0 {

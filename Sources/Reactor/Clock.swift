@@ -11,11 +11,11 @@ public enum Clock {
     return UInt64(time.tv_sec) &* 1000 &+ UInt64(time.tv_nsec) / 1_000_000
   }
 
-  /// Seconds since 1970-01-01 00:00 UTC.
+  /// Milliseconds since 1970-01-01 00:00 UTC.
   @inlinable
-  public static func wallSeconds() -> Int64 {
+  public static func wallMilliseconds() -> Int64 {
     var time = timespec()
     unsafe clock_gettime(CLOCK_REALTIME_COARSE, &time)
-    return Int64(time.tv_sec)
+    return Int64(time.tv_sec) &* 1000 &+ Int64(time.tv_nsec) / 1_000_000
   }
 }

@@ -42,10 +42,41 @@ public struct Socket: ~Copyable {
     close(descriptor)
   }
 
+  /// The address of the peer as 128 bits, one of IPv4 as IPv6 writes it (RFC 4291 §2.5.5.2): `getpeername(2)`. Nil where there is
+  /// none any more.
+  public static func peerAddress(of descriptor: Int32) -> UInt128? {
+    SocketAddress(peerOf: descriptor)?.bits
+  }
+
+  /// Who is at the other end.
+  public struct Peer: Sendable {
+    /// As 128 bits: see `peerAddress`.
+    public let address: UInt128
+    /// 0 to 65535.
+    public let port: UInt16
+
+    /// Names the parts.
+    public init(address: UInt128, port: UInt16) {
+      self.address = address
+      self.port = port
+    }
+  }
+
+  /// The peer's address and port: `getpeername(2)`. Nil where there is none any more.
+  public static func peer(of descriptor: Int32) -> Peer? {
+    guard let address = SocketAddress(peerOf: descriptor), let bits = address.bits else { return nil }
+    return Peer(address: bits, port: address.port)
+  }
+
   /// Receives what has arrived, up to the buffer's size: `recv(2)`.
   @inlinable @inline(__always)
   public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
     unsafe Transfer(CLinux_recv(descriptor, buffer.baseAddress, buffer.count, 0))
+  }
+
+  /// Looks at what has arrived, and leaves it there: MSG_PEEK.
+  public func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    unsafe Transfer(CLinux_recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_PEEK)))
   }
 
   /// Sends the front of `bytes`: `send(2)`. With `more`, the kernel holds back the last partial segment or TLS
@@ -123,6 +154,55 @@ public struct Socket: ~Copyable {
   }
 }
 
+extension ListeningSocket {
+  /// A socket for a thread that waits in accept(2): at an address, or at a path, where a socket that nobody listens at gives way.
+  /// The caller closes it.
+  public static func bindBlocking(_ address: SocketAddress) throws(Errno) -> Int32 {
+    let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { throw Errno.current }
+    try? descriptor.setOption(SOL_SOCKET, SO_REUSEADDR, 1)
+    let isBound = unsafe address.withSocketAddress { unsafe bind(descriptor, $0, $1) == 0 }
+    return try listening(descriptor, isBound)
+  }
+
+  /// The same at a path, for whom its file's mode lets in: 0660.
+  public static func bindBlocking(unixPath path: String) throws(Errno) -> Int32 {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+      throw Errno(rawValue: ENAMETOOLONG)
+    }
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    func call(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+      unsafe withUnsafePointer(to: address) { address in
+        unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
+      }
+    }
+    // Left over from a process that was killed.
+    let probe = socket(AF_UNIX, type, 0)
+    if unsafe call({ unsafe connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unsafe unlink(path) }
+    close(probe)
+    let descriptor = socket(AF_UNIX, type, 0)
+    guard descriptor >= 0 else { throw Errno.current }
+    let isBound = unsafe call({ unsafe bind(descriptor, $0, $1) }) == 0
+    if isBound { unsafe chmod(path, 0o660) }
+    return try listening(descriptor, isBound)
+  }
+
+  private static func listening(_ descriptor: Int32, _ isBound: Bool) throws(Errno) -> Int32 {
+    guard isBound, listen(descriptor, 64) == 0 else {
+      let error = Errno.current
+      close(descriptor)
+      throw error
+    }
+    return descriptor
+  }
+}
+
 /// A listening socket, closed when its owner goes.
 public struct ListeningSocket: ~Copyable, Sendable {
   /// The descriptor, for the poller.
@@ -159,6 +239,36 @@ public struct ListeningSocket: ~Copyable, Sendable {
       throw error
     }
     self.descriptor = descriptor
+  }
+
+  /// Takes a copy of a socket that listens already, which others may have, too.
+  public init(copying listening: Int32) throws(Errno) {
+    let descriptor = fcntl(listening, F_DUPFD_CLOEXEC, 3)
+    guard descriptor >= 0 else { throw Errno.current }
+    do throws(Errno) {
+      try descriptor.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+      try? descriptor.setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
+      guard fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) == 0 else {
+        throw Errno.current
+      }
+      address = try SocketAddress(boundTo: descriptor)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+  }
+
+  /// Whether a descriptor is a socket that listens for TCP over IPv4 or IPv6.
+  public static func isListening(_ descriptor: Int32) -> Bool {
+    func option(_ name: Int32) -> Int32? {
+      var (value, size) = (Int32(), socklen_t(MemoryLayout<Int32>.size))
+      return unsafe getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : nil
+    }
+    guard option(SO_ACCEPTCONN) == 1, option(SO_TYPE) == Int32(SOCK_STREAM.rawValue),
+      let address = try? SocketAddress(boundTo: descriptor)
+    else { return false }
+    return address.family == AF_INET || address.family == AF_INET6
   }
 
   deinit {

@@ -27,13 +27,36 @@ public struct SocketAddress: Sendable {
   }
 
   /// The address that a socket is bound to: `getsockname(2)`.
-  init(boundTo descriptor: Int32) throws(Errno) {
+  public init(boundTo descriptor: Int32) throws(Errno) {
     let status = unsafe withUnsafeMutablePointer(to: &storage) { storage in
       unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
         unsafe getsockname(descriptor, address, &length)
       }
     }
     guard status == 0 else { throw Errno.current }
+  }
+
+  /// The address that a socket is connected to: `getpeername(2)`.
+  init?(peerOf descriptor: Int32) {
+    let status = unsafe withUnsafeMutablePointer(to: &storage) { storage in
+      unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        unsafe getpeername(descriptor, address, &length)
+      }
+    }
+    if status != 0 { return nil }
+  }
+
+  /// The address without its port, as IPv6 has it; nil for other families.
+  var bits: UInt128? {
+    unsafe withUnsafeBytes(of: storage) { bytes in
+      switch family {
+      // sin_addr and sin6_addr: ip(7), ipv6(7).
+      case AF_INET:
+        unsafe 0xFFFF << 32 | UInt128(UInt32(bigEndian: bytes.load(fromByteOffset: 4, as: UInt32.self)))
+      case AF_INET6: unsafe UInt128(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt128.self))
+      default: nil
+      }
+    }
   }
 
   /// AF_INET or AF_INET6.

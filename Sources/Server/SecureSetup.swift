@@ -1,47 +1,63 @@
+import Site
 import TLS
+import Worker
 
-/// The HTTPS listener's certificate, and what the kernel will do of TLS.
+/// The HTTPS listener's certificates, and what the kernel will do of TLS.
 struct SecureSetup {
-  let context: ServerContext
+  let certificates: CertificateStore
   let requiresKernelTLS: Bool
   /// `tls=… ktls=…`, for the announcement.
   let description: String
+  /// What the kernel does, for people: `on`, or `off: ` and why.
+  let kernelTLS: String
 
-  init(_ secure: Configuration.Secure) throws(StartError) {
+  init(_ secure: Configuration.Secure, sites: [Site], limits: Limits) throws(StartError) {
     requiresKernelTLS = secure.kernelTLS == .require
-    var kernel = KernelTLS.Use()
-    var description = "tls=1.2,1.3 ktls="
-    switch secure.kernelTLS == .off ? .unavailable(reason: "turned off by --ktls off") : KernelTLS.probe() {
-    case .available:
-      kernel = try Self.use(secure)
+    let (kernel, absence) = try Self.kernelUse(secure)
+    kernelTLS = absence.map { "off: \($0)" } ?? "on"
+    var description = "tls=\(secure.oldestVersion == .tls13 ? "" : "1.2,")1.3 ktls="
+    if let absence {
+      description += "off reason=\"\(absence)\""
+    } else {
       let renewsKeys = kernel.receives ? kernel.takesSecondKey : kernel.getsNewKeys
       description += "on\(kernel.receives ? " receive=on" : "") rekey=\(renewsKeys ? "yes" : "no")"
-    case .unavailable(let reason):
-      if requiresKernelTLS { throw StartError("--ktls require: \(reason)") }
-      description += "off reason=\"\(reason)\""
     }
     self.description = description
     do {
-      context = try ServerContext(
-        certificateFile: secure.certificateFile, keyFile: secure.keyFile, kernel: kernel)
+      certificates = try CertificateStore(secure, sites: sites, kernel: kernel, limits: limits)
     } catch {
       throw StartError(error.description)
     }
   }
 
-  /// What there is to use where the kernel takes transmit keys.
-  private static func use(_ secure: Configuration.Secure) throws(StartError) -> KernelTLS.Use {
-    var kernel = KernelTLS.Use.sending
+  /// What there is to use of the kernel, and why nothing is, in words.
+  private static func kernelUse(
+    _ secure: Configuration.Secure
+  ) throws(StartError) -> (KernelTLS.Use, absence: String?) {
+    var kernel = KernelTLS.Use()
+    if secure.kernelTLS == .off {
+      kernel.absence = .off
+      return (kernel, "turned off by --ktls off")
+    }
+    let abilities = KernelTLS.Abilities.probe()
+    // The preferred ones: with others alone, hardly a client would have it.
+    if case .unavailable(let cause, let reason) = abilities[.tls13, .aes128GCM] {
+      if secure.kernelTLS == .require { throw StartError("--ktls require: \(reason)") }
+      kernel.absence = cause
+      return (kernel, reason)
+    }
+    kernel = .sending
+    kernel.abilities = abilities
     kernel.getsNewKeys = KernelTLS.probeNewKeys() == .available
     kernel.limitsRecords = KernelTLS.probeRecordLimit() == .available
     if secure.receivesInKernel {
-      if case .unavailable(let reason) = KernelTLS.probeReceive() {
+      if case .unavailable(_, let reason) = KernelTLS.probeReceive() {
         throw StartError("--ktls-receive on: \(reason)")
       }
       kernel.receives = true
       kernel.expectsNoPadding = KernelTLS.probeNoPadding() == .available
       kernel.takesSecondKey = kernel.getsNewKeys || KernelTLS.probeSecondKey() == .available
     }
-    return kernel
+    return (kernel, nil)
   }
 }

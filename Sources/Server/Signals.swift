@@ -7,10 +7,12 @@ import Reactor
 struct Signals: ~Copyable {
   /// Those that stop the server.
   private static let stops = [SIGTERM, SIGINT]
+  /// Certificates and the like are read anew.
+  private static let reload = SIGHUP
+  /// The access log is opened anew.
+  private static let reopen = SIGUSR1
   /// Those that are noted and do nothing, with what to say of them.
   private static let others = [
-    (SIGHUP, "SIGHUP: nothing can be reloaded yet; start anew for other options or another certificate"),
-    (SIGUSR1, "SIGUSR1: it means nothing here"),
     (SIGUSR2, "SIGUSR2: it means nothing here"),
     (SIGALRM, "SIGALRM: it means nothing here"),
   ]
@@ -20,7 +22,9 @@ struct Signals: ~Copyable {
   init() throws(Errno) {
     var set = sigset_t()
     unsafe sigemptyset(&set)
-    for number in Self.stops + Self.others.map(\.0) { unsafe sigaddset(&set, number) }
+    for number in Self.stops + [Self.reload, Self.reopen] + Self.others.map(\.0) {
+      unsafe sigaddset(&set, number)
+    }
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     descriptor = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
     guard descriptor >= 0 else { throw Errno.current }
@@ -34,6 +38,10 @@ struct Signals: ~Copyable {
   enum News {
     /// The server shall stop.
     case stop(Int32)
+    /// What files say shall be used from now on.
+    case reload
+    /// The access log shall be written to a new file.
+    case reopen
     /// Another signal, and what to say of it.
     case other(String)
     /// The waker woke, the time is over, or nothing.
@@ -54,6 +62,8 @@ struct Signals: ~Copyable {
       return .none
     }
     let number = Int32(info.ssi_signo)
+    if number == Self.reload { return .reload }
+    if number == Self.reopen { return .reopen }
     if let (_, message) = Self.others.first(where: { $0.0 == number }) { return .other(message) }
     return .stop(number)
   }

@@ -2,8 +2,8 @@ import Files
 import Glibc
 import Logging
 import Reactor
-import Site
 import Synchronization
+import TLS
 import Worker
 
 /// The worker threads.
@@ -13,27 +13,29 @@ struct WorkerPool: ~Copyable {
   /// Wakes the control plane when a worker has something to report.
   private let supervisor: SharedWaker
   private let limits: Limits
+  private let accessLog: AccessLog?
 
-  init(limits: Limits) throws(Errno) {
+  init(limits: Limits, accessLog: AccessLog?) throws(Errno) {
     self.limits = limits
+    self.accessLog = accessLog
     supervisor = try SharedWaker()
   }
 
   mutating func start(
-    _ listeners: consuming Listeners, site: Site, root: DocumentRoot, loader: FileLoader,
-    requiresKernelTLS: Bool
+    _ listeners: consuming Listeners, service: Service, loader: FileLoader
   ) throws(StartError) {
     do throws(Errno) {
       let control = try WorkerControl(supervisor: supervisor)
       let limits = limits
+      let ring = accessLog?.ring(ofWorker: controls.count)
       let handover = Handover(Mutex(listeners))
       threads.append(
         try Thread {
           do throws(Errno) {
             guard let listeners = handover.take() else { return }
             var worker = try Worker(
-              listeners: listeners, control: control, site: site, root: root,
-              loader: loader, requiresKernelTLS: requiresKernelTLS, limits: limits)
+              listeners: listeners, control: control, service: service, loader: loader, limits: limits,
+              log: ring)
             control.noteServing()
             control.finish(.success(worker.run()))
           } catch {
@@ -46,15 +48,28 @@ struct WorkerPool: ~Copyable {
     }
   }
 
+  /// What the workers are asked by.
+  var workerControls: [WorkerControl] { controls }
+
+  /// Has new TLS sessions made of this.
+  var useContext: @Sendable (ServerContext) -> Void {
+    let controls = controls
+    return { context in for control in controls { control.use(context) } }
+  }
+
   /// Waits for a signal, then stops the workers and waits for them. `announce` is called once, when all of them serve.
   /// Throws if a worker could not work. A worker that does not end in time ends with the process, here.
   consuming func work(
-    until signals: borrowing Signals, log: Logger, announce: () -> Void
+    until signals: borrowing Signals, renewal: Renewal?, status: ServerStatus, manager: ServiceManager,
+    log: Logger,
+    announce: () -> Void
   ) throws(StartError) {
     var isAnnounced = false
     /// Workers whose trouble was told.
     var toldOfAccepting: Set<Int> = []
     var toldOfReceiving: Set<Int> = []
+    var toldOfCodings: Set<String> = []
+    var watchdog: Watchdog?
     /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil while it serves.
     var end: UInt64?
     while !controls.allSatisfy(\.hasEnded) {
@@ -62,8 +77,12 @@ struct WorkerPool: ~Copyable {
       for index in controls.indices { _ = try metrics(of: index) }
       if !isAnnounced, end == nil, controls.allSatisfy(\.isServing) {
         isAnnounced = true
+        status.state = .serving
         announce()
+        manager.noteReady(status.summary)
+        watchdog = Watchdog(manager)
       }
+      watchdog?.look(at: controls)
       for (index, control) in controls.enumerated() {
         if let error = control.acceptError, toldOfAccepting.insert(index).inserted {
           log.warning("connections can't be accepted: \(error); trying again every second at least")
@@ -71,11 +90,26 @@ struct WorkerPool: ~Copyable {
         if let error = control.receiveError, toldOfReceiving.insert(index).inserted {
           log.warning("the kernel does not receive for a connection: \(error); OpenSSL does")
         }
+        for path in control.takeStaleCodings()
+        where toldOfCodings.count < Limits.staleCodingsTold && toldOfCodings.insert(path).inserted {
+          let last = toldOfCodings.count == Limits.staleCodingsTold ? "; of others, nothing is said" : ""
+          // As a literal: a name may hold line ends.
+          log.warning(
+            "\(path.debugDescription) is older than its original, and not sent: make it anew\(last)")
+        }
       }
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers(log) }
-      switch signals.wait(or: supervisor.waker, milliseconds: end.map { Int32(clamping: $0 - now) } ?? -1) {
+      let wait = min(
+        end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max)
+      switch signals.wait(or: supervisor.waker, milliseconds: wait == .max ? -1 : wait) {
       case .none: continue
+      case .reload where end == nil:
+        manager.noteReloading()
+        renewal?.reload() ?? log.notice("SIGHUP: nothing is there to be read anew")
+        manager.noteReady(status.summary)
+      case .reload: log.notice("SIGHUP: the server is stopping")
+      case .reopen: accessLog?.reopen() ?? log.notice("SIGUSR1: there is no access log to open anew")
       case .other(let message): log.notice("\(message)")
       case .stop(let signal):
         guard end == nil else {
@@ -84,6 +118,8 @@ struct WorkerPool: ~Copyable {
           _exit(128 + signal)
         }
         end = Clock.monotonicMilliseconds() + limits.drainMilliseconds + limits.stopGraceMilliseconds
+        status.state = .draining
+        manager.noteStopping()
         log.info("stopping: finishing what is being sent")
         for control in controls { control.stop() }
       }
@@ -91,6 +127,10 @@ struct WorkerPool: ~Copyable {
     var total = Metrics()
     for index in controls.indices { total.add(try metrics(of: index) ?? Metrics()) }
     for thread in threads { thread.join() }
+    if let accessLog {
+      accessLog.end()
+      total.logLinesDropped = accessLog.dropped
+    }
     log.info("stopped: \(total)")
   }
 
@@ -112,6 +152,31 @@ struct WorkerPool: ~Copyable {
     } catch {
       throw StartError(starting: index + 1, error)
     }
+  }
+}
+
+/// Tells the service manager that all is well, for as long as every worker turns.
+private struct Watchdog {
+  private let manager: ServiceManager
+  /// Time between two looks, in milliseconds: half of what the manager waits for.
+  let interval: UInt64
+  private var next: UInt64
+
+  /// Nil if nobody wants to know.
+  init?(_ manager: ServiceManager) {
+    guard let wanted = manager.watchdogMilliseconds else { return nil }
+    self.manager = manager
+    interval = max(1, wanted / 2)
+    next = 0
+  }
+
+  /// Looks whether all have answered since the last look, and asks them again.
+  mutating func look(at controls: [WorkerControl]) {
+    let now = Clock.monotonicMilliseconds()
+    guard now >= next else { return }
+    next = now + interval
+    if controls.allSatisfy(\.currentMetrics.isCurrent) { manager.noteAlive() }
+    for control in controls { control.askForMetrics() }
   }
 }
 

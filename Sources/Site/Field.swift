@@ -42,10 +42,21 @@ public struct Field: Hashable, Sendable {
     self.init(known: "Content-Encoding", coding)
   }
 
+  /// Strict-Transport-Security: RFC 6797 §6.1.
+  public init(strictTransport: String) {
+    self.init(known: "Strict-Transport-Security", strictTransport)
+  }
+
   /// One of the server's own.
-  init(known name: String, _ value: String) {
+  package init(known name: String, _ value: String) {
     self.name = name
     self.value = value
+  }
+
+  /// It lets caches keep a response: RFC 9111 §5.2.2.
+  public var allowsKeeping: Bool {
+    name.lowercased() == "cache-control"
+      && ["max-age", "s-maxage", "public", "immutable", "stale-"].contains { value.lowercased().contains($0) }
   }
 
   /// RFC 9110 §5.6.2.

@@ -6,38 +6,72 @@ public struct FilePolicy: Hashable, Sendable {
   public var coding: String?
   /// Fields that every response with the file has, in this order, a 304 as well: RFC 9110 §15.4.5.
   public var fields: [Field] = []
+  /// Strict-Transport-Security, said over HTTPS.
+  public var strictTransport: String?
   /// `Server` is said.
   public var hasServer = true
   /// `ETag` is said.
   public var hasEntityTag = true
   /// `Last-Modified` is said.
   public var hasLastModified = true
+
+  /// A policy that says nothing but a type.
+  public init(mediaType: String) {
+    self.mediaType = mediaType
+  }
 }
 
 extension Site {
-  /// What holds for a file with this path, which is relative to the root and decoded.
-  public func policy(of path: some Collection<UInt8>) -> FilePolicy {
+  /// What holds for a file with this path, which is relative to the root and decoded. `isPrivate`: it is not for everybody.
+  public func policy(of path: some Collection<UInt8>, isPrivate: Bool = false) -> FilePolicy {
     let rooted = [UInt8(ascii: "/")] + path
-    let rules = rules.filter { $0.pattern.matches(rooted) }
+    let rules = rules(for: rooted)
     let name = String(
       decoding: rooted[rooted.index(after: rooted.lastIndex(of: UInt8(ascii: "/")) ?? 0)...], as: UTF8.self)
     var policy = FilePolicy(mediaType: rules.lazy.compactMap(\.type).first ?? mediaType(of: name))
     if name.lowercased().hasSuffix(".svgz") { policy.coding = "gzip" }
-    var fields = FieldSet()
-    for rule in rules {
-      for change in rule.changes { fields.apply(change) }
-      // As any other field, but that the rule has a name for it.
-      if let cacheControl = rule.cacheControl { fields.offer(Field(known: "Cache-Control", cacheControl)) }
-    }
+    var fields = FieldSet(rules)
     if keepsHashedFiles, HashedName.matches(name) {
-      fields.offer(Field(known: "Cache-Control", "public, max-age=31536000, immutable"))
+      fields.offer(
+        Field(known: "Cache-Control", "\(isPrivate ? "private" : "public"), max-age=31536000, immutable"))
     }
-    if hasSecurityFields { for field in Self.securityFields { fields.offer(field) } }
+    // Caches that many share keep nothing that was sent to one (RFC 9111 §3.5), and some have to be told.
+    if isPrivate { fields.offer(Field(known: "Cache-Control", "private")) }
+    take(fields, into: &policy)
+    return policy
+  }
+
+  /// What holds for a listing of the folder with this path, which ends with a slash or is empty. It is of this type, whatever rules
+  /// say of files beneath. `own` are fields that it has unless rules say otherwise.
+  public func policy(ofListing path: some Collection<UInt8>, type: String, own: [Field]) -> FilePolicy {
+    var policy = FilePolicy(mediaType: type)
+    var fields = FieldSet(rules(for: [UInt8(ascii: "/")] + path))
+    for field in own { fields.offer(field) }
+    take(fields, into: &policy)
+    // Its content changes when a file does, which the folder's own time does not tell.
+    policy.hasLastModified = false
+    return policy
+  }
+
+  private func rules(for rooted: [UInt8]) -> [PathRule] { rules.filter { $0.pattern.matches(rooted) } }
+
+  private func take(_ fields: consuming FieldSet, into policy: inout FilePolicy) {
+    for field in generalFields { fields.offer(field) }
     policy.fields = fields.fields
+    if !fields.decided.contains("strict-transport-security") { policy.strictTransport = strictTransport }
     policy.hasServer = !fields.decided.contains("server")
     policy.hasEntityTag = !fields.decided.contains("etag")
     policy.hasLastModified = !fields.decided.contains("last-modified")
-    return policy
+  }
+
+  /// What all responses have, and files too, unless a rule says otherwise.
+  public var generalFields: [Field] {
+    guard hasSecurityFields else { return sharing.fields }
+    // Pages of other origins that may read what is served may load it, too.
+    let isShared = sharing != .none
+    return sharing.fields
+      + Self.securityFields.filter { !isShared || $0.name != "Cross-Origin-Resource-Policy" }
+      + (isShared ? [Field(known: "Cross-Origin-Resource-Policy", "cross-origin")] : [])
   }
 
   /// By the ending of a name.
@@ -69,7 +103,16 @@ private struct FieldSet {
   /// Names, in lower case, of which nothing more is taken.
   private(set) var decided: Set<String> = []
 
-  mutating func apply(_ change: FieldChange) {
+  /// What rules make of them, the first one first.
+  init(_ rules: [PathRule]) {
+    for rule in rules {
+      for change in rule.changes { apply(change) }
+      // As any other field, but that the rule has a name for it.
+      if let cacheControl = rule.cacheControl { offer(Field(known: "Cache-Control", cacheControl)) }
+    }
+  }
+
+  private mutating func apply(_ change: FieldChange) {
     switch change {
     case .set(let field): offer(field)
     case .add(let field): fields.append(field)
@@ -79,7 +122,7 @@ private struct FieldSet {
 
   /// Takes a field unless there is one of its name, or there shall be none.
   mutating func offer(_ field: Field) {
-    if decided.insert(field.name.lowercased()).inserted { fields.append(field) }
+    if decided.insert(field.name.lowercased()).inserted || field.name == "Vary" { fields.append(field) }
   }
 }
 
@@ -91,14 +134,18 @@ enum HashedName {
     "wasm", "webm", "webp", "woff", "woff2",
   ]
 
+  /// What tools put behind a hash: `main.3f9a1c2b.chunk.js`.
+  private static let marks: Set<String> = ["bundle", "chunk", "min"]
+
   /// Before the ending (or two: `.js.map`), behind a dot or a hyphen, stand 8 to 64 letters and digits that are no word and no
-  /// number.
+  /// number. One with a hyphen in it can't be told from words.
   static func matches(_ name: String) -> Bool {
     var parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count > 1, endings.contains(parts.removeLast().lowercased()) else { return false }
     if parts.count > 1, let last = parts.last, endings.contains(last.lowercased()) { parts.removeLast() }
+    if parts.count > 1, let last = parts.last, marks.contains(last.lowercased()) { parts.removeLast() }
     guard let last = parts.last else { return false }
-    // Behind a dot, all of it may be the hash; else what is behind the last hyphen, or, since a hash may have hyphens, the end.
+    // Behind a dot, all of it may be the hash; else what is behind the last hyphen.
     let candidates = [last[...]] + (last.lastIndex(of: "-").map { [last[last.index(after: $0)...]] } ?? [])
     return (parts.count > 1 ? candidates : Array(candidates.dropFirst())).contains(where: looksLikeHash)
   }

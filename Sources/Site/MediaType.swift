@@ -28,9 +28,23 @@ public enum MediaType {
     let text = text.trimmingLineSpace()
     let parts = text.prefix { $0 != ";" }.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2, parts.allSatisfy({ Field.isToken($0.trimmingLineSpace()) }),
-      text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
+      text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), text.utf8.count <= mostBytes
     else { return nil }
     return text
+  }
+
+  /// Twice what RFC 6838 §4.2 allows for the names, for parameters.
+  private static let mostBytes = 512
+
+  /// With the charset that text has here, unless it says one, or something else: what a table without charsets means.
+  public static func withCharset(_ type: String) -> String {
+    type.lowercased().hasPrefix("text/") && !type.contains(";") ? type + "; charset=utf-8" : type
+  }
+
+  /// An ending as it is looked for: in lower case, and without its dot.
+  public static func ending(_ text: some StringProtocol) -> String {
+    let text = text.lowercased()
+    return text.hasPrefix(".") ? String(text.dropFirst()) : text
   }
 
   private static let types: [String: String] = [

@@ -2,7 +2,8 @@
 ///
 /// `*` stands for anything within a segment, `**` for anything at all, `?` for one character of a segment, and `{a,b}` for one
 /// of several texts. What begins with a slash is held against the whole path, what does not against the end of it, from any slash
-/// on. What ends with a slash stands for all that is beneath. Letters have their case, and there are no escapes.
+/// on. What ends with a slash stands for all that is beneath. Letters have their case, and there are no escapes. What looks like a
+/// regular expression is refused: as a pattern it would fit nothing, and keep nobody out.
 public struct PathPattern: Sendable, Hashable {
   /// As the operator wrote it.
   public let text: String
@@ -12,9 +13,12 @@ public struct PathPattern: Sendable, Hashable {
   /// The most alternatives that braces may make.
   private static let mostAlternatives = 256
 
-  /// Nil for a text that is empty or has braces that do not fit.
+  /// Nil for a text that is empty, has braces that do not fit, or looks like a regular expression.
   public init?(_ text: String) {
-    guard !text.isEmpty, !text.utf8.contains(0), let expanded = Self.expand(Array(text.utf8)) else {
+    let isExpression =
+      text.hasPrefix("^") || text.hasPrefix("~") || text.hasSuffix("$") || text.contains("\\")
+    guard !text.isEmpty, !isExpression, !text.utf8.contains(0), let expanded = Self.expand(Array(text.utf8))
+    else {
       return nil
     }
     self.text = text
@@ -22,6 +26,16 @@ public struct PathPattern: Sendable, Hashable {
       let rooted = alternative.first == UInt8(ascii: "/") ? alternative : Array("**/".utf8) + alternative
       return rooted.last == UInt8(ascii: "/") ? rooted + Array("**".utf8) : rooted
     }
+  }
+
+  /// How many bytes of a path stand before and behind what the star stands for, with its first slash, if all else is literal:
+  /// `/old/**`, `/blog/*.html`. Nil where there is another number of stars, or anything else that may vary.
+  public var star: (before: Int, after: Int)? {
+    guard alternatives.count == 1, text.hasPrefix("/"), !alternatives[0].contains(UInt8(ascii: "?")),
+      let first = alternatives[0].firstIndex(of: UInt8(ascii: "*")),
+      let last = alternatives[0].lastIndex(of: UInt8(ascii: "*")), last - first <= 1
+    else { return nil }
+    return (first, alternatives[0].count - last - 1)
   }
 
   /// Nil where braces do not fit, or make too many.
@@ -37,6 +51,14 @@ public struct PathPattern: Sendable, Hashable {
       separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
     guard choices.count * rests.count <= mostAlternatives else { return nil }
     return choices.flatMap { choice in rests.map { Array(text[..<open]) + choice + $0 } }
+  }
+
+  /// Whether a path, with its first slash, is meant, or lies beneath one that is: for rules that keep somebody out, where a folder
+  /// that is named without its slash has to mean what is in it.
+  public func covers(_ path: some Collection<UInt8>) -> Bool {
+    let path = Array(path)
+    if matches(path) { return true }
+    return path.indices.dropFirst().contains { path[$0] == UInt8(ascii: "/") && matches(path[..<$0]) }
   }
 
   /// Whether a path, with its first slash, is meant.

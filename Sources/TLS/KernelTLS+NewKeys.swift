@@ -7,9 +7,12 @@ extension KernelTLS {
   /// give it one. Both are tried, the second with a handshake and a KeyUpdate between a session and a client of OpenSSL's. To be
   /// asked where the kernel takes a first key.
   public static func probeNewKeys() -> Availability {
-    if case .unavailable(let reason) = probeSecondKey() { return .unavailable(reason: reason) }
+    if case .unavailable(let cause, let reason) = probeSecondKey() {
+      return .unavailable(cause, reason: reason)
+    }
     guard let exchange = KeyUpdateExchange(), exchange.succeeds() else {
       return .unavailable(
+        .setUpFailed(errno),
         reason: "this libssl gives the kernel no new key: use a newer one (OpenSSL 3.6 does)")
     }
     return .available
@@ -19,10 +22,11 @@ extension KernelTLS {
   public static func probeSecondKey() -> Availability {
     let key = KernelKey.zeros(.tls13, .aes128GCM)
     guard let pair = LoopbackPair(), pair.attachTLS(), key.install(pair.client, TLS_TX) else {
-      return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
+      return .unavailable(.setUpFailed(errno), reason: "no loopback connection to try it on: \(errorText())")
     }
     guard key.install(pair.client, TLS_TX) else {
-      return .unavailable(reason: "this kernel takes no second key: use a newer one (Linux 7.3 does)")
+      return .unavailable(
+        .setUpFailed(errno), reason: "this kernel takes no second key: use a newer one (Linux 7.3 does)")
     }
     return .available
   }
@@ -31,7 +35,9 @@ extension KernelTLS {
   public static func probeReceive() -> Availability {
     guard let pair = LoopbackPair(), pair.attachTLS(),
       KernelKey.zeros(.tls13, .aes128GCM).install(pair.client, TLS_RX)
-    else { return .unavailable(reason: "the kernel takes no receive keys: \(errorText())") }
+    else {
+      return .unavailable(.setUpFailed(errno), reason: "the kernel takes no receive keys: \(errorText())")
+    }
     return .available
   }
 }

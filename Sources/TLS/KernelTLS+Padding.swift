@@ -11,7 +11,10 @@ extension KernelTLS {
     let records = [(1, 1), (20, 1), (30, 0), (0, 1), (5, 255), (7, 0), (16_000, 384), (3, 0)]
     guard let pair = LoopbackPair(), pair.attachTLS(),
       KernelKey.zeros(.tls13, .aes128GCM).install(pair.client, TLS_RX), expectNoPadding(pair.client)
-    else { return .unavailable(reason: "the kernel does not open records in place: \(errorText())") }
+    else {
+      return .unavailable(
+        .setUpFailed(errno), reason: "the kernel does not open records in place: \(errorText())")
+    }
     let sender = pair.accept()
     defer { close(sender) }
     var sent: [UInt8] = []
@@ -19,14 +22,14 @@ extension KernelTLS {
     for (sequence, record) in records.enumerated() {
       let content = (0..<record.0).map { UInt8(truncatingIfNeeded: sequence &* 31 &+ $0) }
       guard let sealed = seal(content, padding: record.1, sequence: UInt8(sequence)) else {
-        return .unavailable(reason: "no record to try it with: \(lastOpenSSLError())")
+        return .unavailable(.setUpFailed(errno), reason: "no record to try it with: \(lastOpenSSLError())")
       }
       sent += sealed
       plaintext += content
     }
     guard unsafe CLinux_send(sender, sent, sent.count, Int32(MSG_NOSIGNAL)) == sent.count,
       receive(plaintext.count, pair.client) == plaintext
-    else { return .unavailable(reason: "records with padding come out wrong") }
+    else { return .unavailable(.setUpFailed(errno), reason: "records with padding come out wrong") }
     return .available
   }
 

@@ -10,7 +10,7 @@ public enum KernelTLS {
     /// The kernel takes transmit keys.
     case available
     /// It does not. `reason` is one line that says what to do.
-    case unavailable(reason: String)
+    case unavailable(Reason, reason: String)
   }
 
   /// A protocol version that the kernel can transmit.
@@ -57,6 +57,10 @@ public enum KernelTLS {
     public var getsNewKeys = false
     /// It makes records as small as it is told to: `probeRecordLimit`.
     public var limitsRecords = false
+    /// Why it does not transmit for anybody, if it does not.
+    public var absence: Reason?
+    /// What it was tried with.
+    public var abilities = Abilities()
 
     /// Nothing.
     public init() {}
@@ -78,14 +82,16 @@ public enum KernelTLS {
   /// Whether a version and a cipher can be offloaded here.
   public static func probe(_ version: Version, _ cipher: Cipher) -> Availability {
     guard COpenSSL_hasKTLS() == 1 else {
-      return .unavailable(reason: "this libssl was built without kTLS: use one built with enable-ktls")
+      return .unavailable(
+        .library, reason: "this libssl was built without kTLS: use one built with enable-ktls")
     }
     guard let pair = LoopbackPair() else {
-      return .unavailable(reason: "no loopback connection to try it on: \(errorText())")
+      return .unavailable(.setUpFailed(errno), reason: "no loopback connection to try it on: \(errorText())")
     }
-    guard pair.attachTLS() else { return .unavailable(reason: ulpReason(errno, pair)) }
+    guard pair.attachTLS() else { return ulpUnavailable(errno, pair) }
     guard KernelKey.zeros(version, cipher).install(pair.client, TLS_TX) else {
       return .unavailable(
+        .setUpFailed(errno),
         reason: "the kernel does not take \(version.name) \(cipher.name) keys: \(errorText())")
     }
     return .available
@@ -97,7 +103,10 @@ public enum KernelTLS {
     guard let pair = LoopbackPair(), pair.attachTLS(),
       KernelKey.zeros(.tls13, .aes128GCM).install(pair.client, TLS_TX),
       limitRecords(of: pair.client, to: 4_096)
-    else { return .unavailable(reason: "the kernel makes records of 16 KiB only: \(errorText())") }
+    else {
+      return .unavailable(
+        .setUpFailed(errno), reason: "the kernel makes records of 16 KiB only: \(errorText())")
+    }
     return .available
   }
 
@@ -110,18 +119,25 @@ public enum KernelTLS {
       socklen_t(MemoryLayout<UInt16>.size)) == 0
   }
 
-  private static func ulpReason(_ error: Int32, _ pair: borrowing LoopbackPair) -> String {
+  private static func ulpUnavailable(_ error: Int32, _ pair: borrowing LoopbackPair) -> Availability {
     if pair.isMultipath {
-      return "sockets are made for MPTCP here (by mptcpize?), which leaves no room for the kernel's 'tls' ULP"
+      return .unavailable(
+        .setUpFailed(error),
+        reason:
+          "sockets are made for MPTCP here (by mptcpize?), which leaves no room for the kernel's 'tls' ULP")
     }
     errno = error
-    return switch error {
+    switch error {
     case ENOENT:
-      geteuid() == 0
-        ? "kernel has no 'tls' ULP: modprobe tls, or boot a kernel built with CONFIG_TLS"
-        : "kernel has no 'tls' ULP: run 'modprobe tls' as root, or boot a kernel built with CONFIG_TLS"
-    case EPERM, EACCES: "not allowed to use the kernel's 'tls' ULP: \(errorText())"
-    default: "the kernel refuses its 'tls' ULP: \(errorText())"
+      return .unavailable(
+        .noULP,
+        reason: geteuid() == 0
+          ? "kernel has no 'tls' ULP: modprobe tls, or boot a kernel built with CONFIG_TLS"
+          : "kernel has no 'tls' ULP: run 'modprobe tls' as root, or boot a kernel built with CONFIG_TLS")
+    case EPERM, EACCES:
+      return .unavailable(.notPermitted, reason: "not allowed to use the kernel's 'tls' ULP: \(errorText())")
+    default:
+      return .unavailable(.setUpFailed(error), reason: "the kernel refuses its 'tls' ULP: \(errorText())")
     }
   }
 }

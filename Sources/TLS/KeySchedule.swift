@@ -28,8 +28,9 @@ enum KeySchedule {
       unsafe derive(
         tls13, cipher, into: &out, count,
         [
-          octets("key", secret.baseAddress, cipher.hashCount), text("mode", "EXPAND_ONLY"),
-          octets("prefix", "tls13 "), octets("label", label),
+          Parameter.octets("key", secret.baseAddress, cipher.hashCount),
+          Parameter.text("mode", "EXPAND_ONLY"),
+          Parameter.octets("prefix", "tls13 "), Parameter.octets("label", label),
         ])
     }
     return isDone ? out : nil
@@ -48,9 +49,10 @@ enum KeySchedule {
     let isDone = unsafe derive(
       tls12, cipher, into: &block, count,
       [
-        octets("secret", master.baseAddress, master.count), octets("seed", "key expansion"),
-        octets("seed", serverRandom.baseAddress, serverRandom.count),
-        octets("seed", clientRandom.baseAddress, clientRandom.count),
+        Parameter.octets("secret", master.baseAddress, master.count),
+        Parameter.octets("seed", "key expansion"),
+        Parameter.octets("seed", serverRandom.baseAddress, serverRandom.count),
+        Parameter.octets("seed", clientRandom.baseAddress, clientRandom.count),
       ])
     guard isDone else { return nil }
     var (key, iv) = (KernelKey.Span48(repeating: 0), KernelKey.Span48(repeating: 0))
@@ -71,30 +73,12 @@ enum KeySchedule {
     guard let context = unsafe EVP_KDF_CTX_new(function) else { return false }
     defer { unsafe EVP_KDF_CTX_free(context) }
     let digest: StaticString = cipher == .aes256GCM ? "SHA384" : "SHA256"
-    let all = unsafe [text("digest", digest)] + parameters + [OSSL_PARAM_construct_end()]
+    let all = unsafe [Parameter.text("digest", digest)] + parameters + [OSSL_PARAM_construct_end()]
     return unsafe withUnsafeMutableBytes(of: &output) { output in
       precondition(count <= output.count)
       return unsafe EVP_KDF_derive(
         context, output.baseAddress?.assumingMemoryBound(to: UInt8.self), count, all) == 1
     }
-  }
-
-  private static func text(_ name: StaticString, _ value: StaticString) -> OSSL_PARAM {
-    unsafe OSSL_PARAM_construct_utf8_string(
-      UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self),
-      UnsafeMutablePointer(mutating: UnsafeRawPointer(value.utf8Start).assumingMemoryBound(to: CChar.self)), 0
-    )
-  }
-
-  private static func octets(_ name: StaticString, _ value: StaticString) -> OSSL_PARAM {
-    unsafe octets(name, UnsafeMutableRawPointer(mutating: value.utf8Start), value.utf8CodeUnitCount)
-  }
-
-  private static func octets(_ name: StaticString, _ bytes: UnsafeMutableRawPointer?, _ count: Int)
-    -> OSSL_PARAM
-  {
-    unsafe OSSL_PARAM_construct_octet_string(
-      UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), bytes, count)
   }
 
   /// So that no copy of a secret stays behind.

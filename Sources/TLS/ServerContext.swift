@@ -6,47 +6,118 @@ public struct ContextError: Error, CustomStringConvertible {
   /// One line for the user, naming the file.
   public let description: String
 
-  init(_ description: String) {
+  /// Names the line.
+  public init(_ description: String) {
     self.description = description
   }
 }
 
-/// The TLS configuration that all connections of a listener share: an OpenSSL `SSL_CTX`.
+/// What holds for all certificates of a server.
+public struct ServerPolicy: Sendable {
+  /// What sessions try to leave to the kernel.
+  public var kernel = KernelTLS.Use()
+  /// What session tickets are encrypted with.
+  public let tickets: TicketKeys
+  /// The oldest version that is spoken.
+  public var oldestVersion = KernelTLS.Version.tls12
+  /// Of TLS 1.2, as OpenSSL names them, with colons between them; nil for ours.
+  public var ciphers: String?
+  /// Of TLS 1.3.
+  public var ciphersuites: String?
+  /// For the key exchange, in the order in which they are liked.
+  public var groups: String?
+
+  /// Names the parts.
+  public init(tickets: TicketKeys) {
+    self.tickets = tickets
+  }
+}
+
+/// The TLS configuration that connections share: an OpenSSL `SSL_CTX`.
 ///
-/// Built once on the control plane, immutable from then on; OpenSSL counts references to it atomically, so any
-/// worker may make sessions of it.
+/// Built once on the control plane, immutable from then on but for the keys of tickets; OpenSSL counts references to it atomically,
+/// so any worker may make sessions of it.
 @safe
 public final class ServerContext: Sendable {
   nonisolated(unsafe) let context: OpaquePointer
   /// What sessions try to leave to the kernel.
   public let kernel: KernelTLS.Use
+  let tickets: TicketKeys?
+  /// The contexts that a session goes over to when the client has said which host it wants.
+  let choice: Choice?
+
+  /// Whose certificate a client gets.
+  struct Choice {
+    let contexts: [ServerContext]
+    let number: Chooser
+  }
+
+  /// Gives the number of the context for the name that a client asks for (SNI, RFC 6066 §3), or, where it names none, for the socket
+  /// that it has connected to.
+  public typealias Chooser = @Sendable (_ name: [UInt8]?, _ descriptor: Int32) -> Int
+
+  /// What the server knows those connections by whose clients have shown certificates that they have to; 0 for all others.
+  public let clientPolicy: Int
+  private let clients: ClientAuthority?
+
+  /// For certificates with keys of different kinds, of which OpenSSL takes the one that the client likes. `identity` is another one
+  /// where tickets of this context are not good. `clients`: whose certificates clients may show.
+  public init(
+    certificates: [ServerCertificate], policy: ServerPolicy, identity: [UInt8] = [],
+    clients: ClientAuthority? = nil, clientPolicy: Int = 0
+  ) throws(ContextError) {
+    (kernel, tickets, choice) = (policy.kernel, policy.tickets, nil)
+    (self.clients, self.clientPolicy) = (clients, clientPolicy)
+    let context = try unsafe Self.makeContext(policy)
+    unsafe self.context = unsafe context
+    for certificate in certificates { try unsafe certificate.install(in: context) }
+    if let clients { unsafe clients.install(in: context) }
+    let digest = Digest(identity + (clients.map { [$0.isRequired ? 1 : 0] + $0.identity } ?? [])).bytes
+    unsafe SSL_CTX_set_session_id_context(context, digest, UInt32(digest.count))
+  }
+
+  /// For several hosts: sessions begin here and go over to one of `contexts`.
+  public init(
+    contexts: [ServerContext], policy: ServerPolicy, chooser: @escaping Chooser
+  ) throws(ContextError) {
+    (kernel, tickets, choice) = (policy.kernel, policy.tickets, Choice(contexts: contexts, number: chooser))
+    (clients, clientPolicy) = (nil, 0)
+    unsafe context = try unsafe Self.makeContext(policy)
+    unsafe SSL_CTX_set_client_hello_cb(context, chooseContext, nil)
+  }
 
   /// Reads a PEM certificate chain (leaf first) and its private key, and checks both.
-  public init(certificateFile: String, keyFile: String, kernel: KernelTLS.Use) throws(ContextError) {
-    self.kernel = kernel
-    unsafe context = try unsafe Self.makeContext(kernel)
-    try unsafe Credentials.load(into: context, certificateFile: certificateFile, keyFile: keyFile)
+  public convenience init(
+    certificateFile: String, keyFile: String, kernel: KernelTLS.Use
+  ) throws(ContextError) {
+    var policy = ServerPolicy(tickets: try TicketKeys(rotationSeconds: 3600))
+    policy.kernel = kernel
+    try self.init(
+      certificates: [try ServerCertificate(certificateFile: certificateFile, keyFile: keyFile)],
+      policy: policy)
   }
 
   /// For a probe: its only client has the same secret, hence needs no certificate (RFC 8446 §4.2.11).
   init(preSharedKey: @escaping PreSharedKeyCallback) throws(ContextError) {
-    var kernel = KernelTLS.Use.sending
-    kernel.getsNewKeys = true
-    self.kernel = kernel
-    unsafe context = try unsafe Self.makeContext(kernel)
+    var policy = ServerPolicy(tickets: try TicketKeys(rotationSeconds: 3600))
+    policy.kernel = .sending
+    policy.kernel.getsNewKeys = true
+    (kernel, tickets, choice) = (policy.kernel, nil, nil)
+    (clients, clientPolicy) = (nil, 0)
+    unsafe context = try unsafe Self.makeContext(policy)
     unsafe SSL_CTX_set_psk_server_callback(context, preSharedKey)
   }
 
   typealias PreSharedKeyCallback =
     @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, UnsafeMutablePointer<UInt8>?, UInt32) -> UInt32
 
-  private static func makeContext(_ kernel: KernelTLS.Use) throws(ContextError) -> OpaquePointer {
+  private static func makeContext(_ policy: ServerPolicy) throws(ContextError) -> OpaquePointer {
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }
-    unsafe setProtocol(of: context, kernel)
     do {
-      try unsafe setGroups(of: context)
+      unsafe setProtocol(of: context, policy.kernel)
+      try unsafe setAlgorithms(of: context, policy)
     } catch {
       unsafe SSL_CTX_free(context)
       throw error
@@ -58,18 +129,25 @@ public final class ServerContext: Sendable {
     unsafe SSL_CTX_free(context)
   }
 
-  /// TLS 1.2 and 1.3 with forward secrecy and AEAD only: what Mozilla's "intermediate" profile allows, and all
-  /// of it can be done by kernel TLS.
+  /// The ciphers that lists of OpenSSL's mean, by their names, and whether a kernel may do them.
+  public static func names(of ciphers: String?, _ suites: String?) -> [(name: String, isKernels: Bool)] {
+    guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { return [] }
+    defer {
+      unsafe SSL_CTX_free(context)
+      ERR_clear_error()
+    }
+    unsafe SSL_CTX_set_cipher_list(context, ciphers ?? "")
+    unsafe SSL_CTX_set_ciphersuites(context, suites ?? "")
+    let all = unsafe SSL_CTX_get_ciphers(context)
+    return unsafe (0..<max(0, COpenSSL_sk_SSL_CIPHER_num(all))).compactMap { index in
+      guard let cipher = unsafe COpenSSL_sk_SSL_CIPHER_value(all, index) else { return nil }
+      let kind = unsafe SSL_CIPHER_get_cipher_nid(cipher)
+      let isKernels = [NID_aes_128_gcm, NID_aes_256_gcm, NID_chacha20_poly1305].contains(kind)
+      return unsafe (String(cString: SSL_CIPHER_get_name(cipher)), isKernels)
+    }
+  }
+
   private static func setProtocol(of context: OpaquePointer, _ kernel: KernelTLS.Use) {
-    _ = unsafe COpenSSL_SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)
-    // AES-128-GCM first, because it is the cheapest where the CPU has AES instructions; a client that puts
-    // ChaCha20 first has none, and gets it (PRIORITIZE_CHACHA).
-    unsafe SSL_CTX_set_ciphersuites(
-      context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
-    unsafe SSL_CTX_set_cipher_list(
-      context,
-      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-        + "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305")
     // Renegotiation is fatal once the keys are in the kernel, and nobody needs it.
     var options =
       COpenSSL_SSL_OP_NO_COMPRESSION | COpenSSL_SSL_OP_NO_RENEGOTIATION
@@ -90,7 +168,37 @@ public final class ServerContext: Sendable {
     unsafe SSL_CTX_set_num_tickets(context, kernel.transmits ? 1 : 0)
     unsafe SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)
     unsafe SSL_CTX_set_msg_callback(context, noteKeyUpdate)
+    unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb(context, protectTicket)
   }
+
+  /// TLS 1.2 and 1.3 with forward secrecy and AEAD only: what Mozilla's "intermediate" profile allows, and all
+  /// of it can be done by kernel TLS. Or what the operator says.
+  private static func setAlgorithms(of context: OpaquePointer, _ policy: ServerPolicy) throws(ContextError) {
+    defer { ERR_clear_error() }
+    let oldest = policy.oldestVersion == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION
+    _ = unsafe COpenSSL_SSL_CTX_set_min_proto_version(context, oldest)
+    // AES-128-GCM first, because it is the cheapest where the CPU has AES instructions; a client that puts
+    // ChaCha20 first has none, and gets it (PRIORITIZE_CHACHA).
+    let suites =
+      policy.ciphersuites ?? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+    guard unsafe SSL_CTX_set_ciphersuites(context, suites) == 1 else {
+      throw ContextError(
+        "OpenSSL knows no such cipher suites of TLS 1.3: '\(suites)': see openssl ciphers -s -tls1_3")
+    }
+    let ciphers =
+      policy.ciphers
+      ?? "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+      + "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    guard unsafe SSL_CTX_set_cipher_list(context, ciphers) == 1 else {
+      throw ContextError(
+        "OpenSSL knows no such ciphers of TLS 1.2: '\(ciphers)': see openssl ciphers -s -tls1_2")
+    }
+    guard let groups = policy.groups else { return try unsafe setGroups(of: context) }
+    guard unsafe COpenSSL_SSL_CTX_set1_groups_list(context, groups) == 1 else {
+      throw ContextError("OpenSSL does not know all of these groups for the key exchange: '\(groups)'")
+    }
+  }
+
   /// Groups for the key exchange that cost little: by default OpenSSL takes FFDHE of 8192 bits, too, and what a client
   /// makes the server compute with one short ClientHello blocks a worker for a tenth of a second ("D(HE)at").
   private static func setGroups(of context: OpaquePointer) throws(ContextError) {
@@ -120,6 +228,43 @@ private func selectHTTP1(
   guard status == OPENSSL_NPN_NEGOTIATED else { return SSL_TLSEXT_ERR_ALERT_FATAL }
   unsafe selected?.pointee = unsafe UnsafePointer(chosen)
   return SSL_TLSEXT_ERR_OK
+}
+
+/// Goes over to the context of the host that the client wants, before anything of its own context is used (RFC 6066 §3). It is early
+/// enough for tickets: one of another host has another `identity`, and is passed over.
+private func chooseContext(
+  _ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<Int32>?, _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let state = unsafe SessionState.of(ssl), let choice = unsafe state.pointee.context.choice else {
+    return SSL_CLIENT_HELLO_SUCCESS
+  }
+  let chosen = unsafe choice.contexts[choice.number(serverName(ssl), state.pointee.descriptor)]
+  unsafe state.pointee.chosen = chosen
+  guard unsafe SSL_set_SSL_CTX(ssl, chosen.context) != nil else { return SSL_CLIENT_HELLO_ERROR }
+  // Which it does not take over.
+  unsafe SSL_set_verify(ssl, SSL_CTX_get_verify_mode(chosen.context), nil)
+  return SSL_CLIENT_HELLO_SUCCESS
+}
+
+/// The name of a host in a ClientHello; nil if there is none, or none that is well formed, which OpenSSL will say.
+private func serverName(_ ssl: OpaquePointer?) -> [UInt8]? {
+  var (bytes, count): (UnsafePointer<UInt8>?, Int) = (nil, 0)
+  // A list of one name: its length, a type (host_name, 0), and the name's length.
+  guard unsafe SSL_client_hello_get0_ext(ssl, UInt32(TLSEXT_TYPE_server_name), &bytes, &count) == 1,
+    let bytes = unsafe bytes, count > 5, unsafe bytes[2] == 0,
+    unsafe Int(bytes[3]) << 8 | Int(bytes[4]) == count - 5
+  else { return nil }
+  return unsafe Array(UnsafeBufferPointer(start: bytes + 5, count: count - 5))
+}
+
+private func protectTicket(
+  _ ssl: OpaquePointer?, _ name: UnsafeMutablePointer<UInt8>?, _ iv: UnsafeMutablePointer<UInt8>?,
+  _ cipher: OpaquePointer?, _ mac: OpaquePointer?, _ encrypts: Int32
+) -> Int32 {
+  guard let state = unsafe SessionState.of(ssl), let tickets = unsafe state.pointee.context.tickets,
+    let name = unsafe name, let iv = unsafe iv
+  else { return 0 }
+  return unsafe tickets.protect(name: name, iv: iv, cipher: cipher, mac: mac, encrypts: encrypts != 0)
 }
 
 /// Sees a client's KeyUpdate that asks for one of ours (RFC 8446 §4.6.3), which OpenSSL would send with the next SSL_write

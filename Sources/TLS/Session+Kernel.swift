@@ -77,11 +77,9 @@ extension KernelTLS.Cipher {
 /// Takes what OpenSSL writes for a key log (the format of NSS: label, client's random, secret, in hexadecimal), and keeps the
 /// secrets of application data. Nothing is written anywhere.
 func keepSecret(_ ssl: OpaquePointer?, _ line: UnsafePointer<CChar>?) {
-  guard let line = unsafe line, let state = unsafe SSL_get_ex_data(ssl, 0) else { return }
-  let secrets = unsafe state.assumingMemoryBound(to: SessionState.self).pointee.secrets
-  guard let secrets = unsafe secrets, let secret = unsafe strrchr(line, Int32(UInt8(ascii: " "))) else {
-    return
-  }
+  guard let line = unsafe line, let secrets = unsafe SessionState.of(ssl)?.pointee.secrets,
+    let secret = unsafe strrchr(line, Int32(UInt8(ascii: " ")))
+  else { return }
   if unsafe strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0 {
     unsafe secrets.pointee.client.read(hexadecimal: secret + 1)
   } else if unsafe strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0 {

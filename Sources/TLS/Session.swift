@@ -7,15 +7,16 @@ internal import Glibc
 public struct Session: ~Copyable {
   let ssl: OpaquePointer
   let state: UnsafeMutablePointer<SessionState>
-  private let ticketFollows: Bool
-  private let kernelGetsNewKeys: Bool
+  /// What it began with.
+  let context: ServerContext
+  private var ticketFollows: Bool { !context.kernel.transmits }
+  private var kernelGetsNewKeys: Bool { context.kernel.getsNewKeys }
   /// The kernel takes a second key for a direction.
-  public let takesSecondKey: Bool
+  public var takesSecondKey: Bool { context.kernel.takesSecondKey }
   /// It may be told that records have no padding.
-  let expectsNoPadding: Bool
+  var expectsNoPadding: Bool { context.kernel.expectsNoPadding }
   /// The kernel encrypts what is sent, and makes records as small as it is told to: `KernelTLS.limitRecords`.
-  public var kernelLimitsRecords: Bool { transmitsInKernel && limitsRecords }
-  private let limitsRecords: Bool
+  public var kernelLimitsRecords: Bool { transmitsInKernel && context.kernel.limitsRecords }
   var descriptor: Int32 { unsafe state.pointee.descriptor }
   /// Whether the kernel encrypts what is sent on the socket. Final once the handshake is done.
   public var transmitsInKernel: Bool { unsafe state.pointee.transmitsInKernel }
@@ -30,7 +31,8 @@ public struct Session: ~Copyable {
       return nil
     }
     let state = unsafe memory.bindMemory(to: SessionState.self, capacity: 1)
-    unsafe state.initialize(to: SessionState(descriptor: descriptor, outbox: outbox))
+    unsafe state.initialize(
+      to: SessionState(descriptor: descriptor, context: context, chosen: context, outbox: outbox))
     // Either may be missing, which SSL_free does not mind. Only a socket BIO can hand the keys to the kernel, so the
     // handshake is sent through one.
     let (input, output) = unsafe (SessionBIO.make(state), BIO_new_socket(descriptor, BIO_NOCLOSE))
@@ -42,25 +44,21 @@ public struct Session: ~Copyable {
       return nil
     }
     unsafe COpenSSL_SSL_set_msg_callback_arg(ssl, state)
+    // For all other callbacks.
+    unsafe SSL_set_ex_data(ssl, 0, state)
     unsafe SSL_set_accept_state(ssl)
     unsafe self.ssl = unsafe ssl
     unsafe self.state = unsafe state
-    ticketFollows = !context.kernel.transmits
-    kernelGetsNewKeys = context.kernel.getsNewKeys
-    takesSecondKey = context.kernel.takesSecondKey
-    expectsNoPadding = context.kernel.expectsNoPadding
-    limitsRecords = context.kernel.limitsRecords
-    if context.kernel.receives { unsafe Self.keepSecrets(ssl, state) }
+    self.context = context
+    if context.kernel.receives { unsafe Self.keepSecrets(state) }
   }
 
   /// Without memory for them, only the receiving side stays with OpenSSL.
-  private static func keepSecrets(_ ssl: OpaquePointer, _ state: UnsafeMutablePointer<SessionState>) {
+  private static func keepSecrets(_ state: UnsafeMutablePointer<SessionState>) {
     guard let memory = unsafe malloc(MemoryLayout<TrafficSecrets>.size) else { return }
     let secrets = unsafe memory.bindMemory(to: TrafficSecrets.self, capacity: 1)
     unsafe secrets.initialize(to: TrafficSecrets())
     unsafe state.pointee.secrets = unsafe secrets
-    // For the callback `keepSecret`.
-    unsafe SSL_set_ex_data(ssl, 0, state)
   }
 
   deinit {
@@ -80,7 +78,7 @@ public struct Session: ~Copyable {
     case wouldBlock
     /// The socket takes nothing now.
     case full
-    /// The peer spoke HTTP without TLS: it deserves an answer that it can read.
+    /// The peer spoke HTTP without TLS, or something like it: it deserves an answer that it can read.
     case plaintextHTTP
     /// Ended; an alert was sent where the protocol asks for one.
     case failed
@@ -92,14 +90,73 @@ public struct Session: ~Copyable {
     unsafe state.pointee.hasDrainedSocket = false
     let status = unsafe SSL_do_handshake(ssl)
     if status == 1 {
+      guard resumedClientIsValid else {
+        unsafe state.pointee.failure = .clientCertificate
+        return .failed
+      }
       decideTransmission()
       return .done
     }
-    switch unsafe SSL_get_error(ssl, status) {
+    let error = unsafe SSL_get_error(ssl, status)
+    switch error {
     case SSL_ERROR_WANT_READ: return .wouldBlock
     case SSL_ERROR_WANT_WRITE: return .full
     default:
-      return COpenSSL_ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST ? .plaintextHTTP : .failed
+      unsafe state.pointee.failure = HandshakeFailure(status: error)
+      return speaksPlaintext ? .plaintextHTTP : .failed
+    }
+  }
+
+  /// What the server knows the connection by if its client has shown a certificate that it has to; else 0.
+  public var clientPolicy: Int { unsafe state.pointee.chosen.clientPolicy }
+
+  /// It has gone on with an earlier session.
+  public var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+  /// 0x0303 or 0x0304.
+  public var version: UInt16 { unsafe UInt16(clamping: SSL_version(ssl)) }
+
+  /// As IANA has it: RFC 8446 §B.4.
+  public var cipherNumber: UInt16 {
+    guard let cipher = unsafe SSL_get_current_cipher(ssl) else { return 0 }
+    return unsafe SSL_CIPHER_get_protocol_id(cipher)
+  }
+
+  /// The name that the client has asked for (SNI), at most 255 bytes; empty if there was none.
+  public var serverName: [UInt8] {
+    guard let name = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return [] }
+    return unsafe Array(String(cString: name).utf8.prefix(255))
+  }
+
+  /// The subject of the certificate that the client has shown (RFC 4514, as OpenSSL writes it), at most 1023 bytes; empty if it has
+  /// shown none.
+  public var clientSubject: [UInt8] {
+    guard let certificate = unsafe SSL_get0_peer_certificate(ssl), let output = unsafe BIO_new(BIO_s_mem())
+    else { return [] }
+    defer { unsafe BIO_free(output) }
+    unsafe X509_NAME_print_ex(output, X509_get_subject_name(certificate), 0, COpenSSL_XN_FLAG_RFC2253)
+    var text = [UInt8](repeating: 0, count: 1023)
+    let count = unsafe BIO_read(output, &text, Int32(text.count))
+    return Array(text[..<Int(max(0, count))])
+  }
+
+  /// A full handshake looks at the client's certificate, and a resumed one does not. Files that have changed since then make other
+  /// identities, but time passes without that.
+  private var resumedClientIsValid: Bool {
+    guard isResumed, unsafe SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE,
+      let certificate = unsafe SSL_get0_peer_certificate(ssl)
+    else { return true }
+    return unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0
+  }
+
+  /// Why the handshake has failed, if it has.
+  public var failure: HandshakeFailure { unsafe state.pointee.failure }
+
+  /// It has begun with a letter, as methods do (RFC 9110 §9), and no record of TLS does (RFC 8446 §5.1). OpenSSL knows some of them.
+  private var speaksPlaintext: Bool {
+    switch unsafe state.pointee.firstByte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
+    default: false
     }
   }
 

@@ -6,8 +6,16 @@ internal import Glibc
 @safe
 struct SessionState {
   let descriptor: Int32
+  /// What the session began with, which outlives it.
+  unowned(unsafe) let context: ServerContext
+  /// What it went over to for the host that the client wants.
+  unowned(unsafe) var chosen: ServerContext
   /// Where records go that are encrypted in user space; the worker's, lent for every call.
   let outbox: UnsafeMutablePointer<Outbox>
+  /// What the peer has sent first; 0 if it has sent nothing.
+  var firstByte: UInt8 = 0
+  /// Why the handshake has failed.
+  var failure = HandshakeFailure.protocol
   /// The kernel encrypts what is sent on the socket.
   var transmitsInKernel = false
   /// Kept while the receiving side may get into the kernel, too.
@@ -26,6 +34,11 @@ struct SessionState {
   var keyUpdateRequested = false
   /// KeyUpdates of ours, whoever has asked for them: OpenSSL sends some by itself.
   var keyUpdatesSent: UInt32 = 0
+
+  /// That of a session, where OpenSSL calls back.
+  static func of(_ ssl: OpaquePointer?) -> UnsafeMutablePointer<SessionState>? {
+    unsafe SSL_get_ex_data(ssl, 0)?.assumingMemoryBound(to: SessionState.self)
+  }
 }
 
 /// Ciphertext on its way to a socket. One for each worker: it is emptied before the worker turns to another
@@ -116,6 +129,9 @@ enum SessionBIO {
       }
     }
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
+    if unsafe received > 0 && state.pointee.firstByte == 0, let first = unsafe bytes?.pointee {
+      unsafe state.pointee.firstByte = UInt8(bitPattern: first)
+    }
     // Fits, as no more than `count` was asked for.
     return Int32(received)
   }

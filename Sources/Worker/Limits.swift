@@ -6,6 +6,16 @@ public struct Limits: Sendable {
   public var head = RequestParser.Limits(requestLine: 8 << 10, head: 32 << 10, fields: 100)
   /// Bytes of fields that an operator may ask for, all together.
   public static let ownFieldBytes = 16 << 10
+  /// Bytes of a file that the configuration is read from, or the media types.
+  public static let configurationFile = 1 << 20
+  /// Files that are told of in the log because a coding beside them is older.
+  package static let staleCodingsTold = 16
+  /// Ranges in one request; where there are more, the whole file is sent. Programs that fetch what has changed of a file ask for
+  /// many at once, and Apache httpd, too, allows 200.
+  public var ranges = 200
+  /// Bytes between two ranges from which on they are sent as parts of their own: less would cost about as much as what is said
+  /// of a part (RFC 9110 §15.3.7.2).
+  public var rangeGap: Int64 = 80
   /// The bytes of a request's content, with its framing, that are passed over; more is 413.
   public var requestContent: Int64 = 64 << 10
   /// Connections of one worker; more are refused.
@@ -33,6 +43,24 @@ public struct Limits: Sendable {
   public var ioThreads = 4
   /// Jobs that wait for a helper thread; more are refused with 503.
   public var ioQueue = 1024
+  /// Threads that check passwords, for all workers, where there are any.
+  public var passwordThreads = 2
+  /// Passwords that wait for such a thread; more are refused with 429.
+  public var passwordQueue = 32
+  /// Bytes of a user-id and a password together; what is longer is wrong. libcrypt takes passwords of 511 bytes.
+  public var credentials = 768
+  /// Credentials that a worker knows to be right without a check, in sets of 4: a power of two.
+  public var credentialsRemembered = 1024
+  /// Threads that list folders of the root's own file system, and of all others, where folders are listed.
+  public var listingThreads = 1
+  /// Entries of a folder that are listed: the first ones in the order that is asked for. A listing says what it leaves out.
+  public var listingEntries = 10_000
+  /// Entries that are looked at for that: two seconds' work, about.
+  public var listingLooks = 1_000_000
+  /// Bytes of a listing, by what they are cut at an entry.
+  public var listingBytes = 4 << 20
+  /// Bytes of large listings (more than `fileInMemory`) that a worker keeps at most, besides `cacheMemory`.
+  public var listingMemory = 16 << 20
   /// Bytes that one connection sends before others have their turn.
   public var bytesPerTurn = 2 << 20
   /// Bytes of a file that OpenSSL encrypts before they are sent, all at once (user TLS): 8 records. Half as many cost 10 %
@@ -76,6 +104,24 @@ public struct Limits: Sendable {
   /// The longest time that a listener is left alone when accepting fails, in milliseconds. The first pause is much shorter.
   public var acceptPauseMilliseconds: UInt64 = 1_000
 
+  /// Bytes of what a balancer says of a connection (PROXY protocol), with all that it says besides.
+  public var proxyHeader = 4096
+  /// Bytes of what a worker has answered that wait for the access log's thread, a power of two: 4,000 lines, about. Beyond it, lines are
+  /// dropped, and counted.
+  public var accessLogRing = 1 << 20
+  /// Questions to the admin listener that are answered at once; more are closed.
+  public var adminConnections = 16
+  /// Time for such a question, and for its answer, in seconds.
+  public var adminSeconds = 5
+  /// How long an own key for session tickets encrypts, in seconds; it decrypts for as long again. Tickets are good for two hours.
+  public var ticketKeySeconds = 8 * 3600
+  /// How long a certificate and a key may not fit each other while they are renewed before that is told, in milliseconds.
+  public var certificatePatience: UInt64 = 60_000
+  /// Time between two looks at certificates and keys: what has changed is in use after two of them.
+  public var certificateLookMilliseconds: UInt64 = 500
+  /// So long before a certificate expires it is told of, in seconds.
+  public var expiryWarningSeconds: Int64 = 7 * 86_400
+
   /// Time for a TLS handshake, from accept on, in milliseconds.
   public var handshakeMilliseconds: UInt64 = 10_000
   /// The same once the server stops: to the client it may be over, and it has a right to be told that nothing follows.
@@ -112,6 +158,14 @@ public struct Limits: Sendable {
   package static func cacheMemory(of memory: Int) -> Int { max(8 << 20, memory / 16) }
   /// A worker's part of `cacheMemory`, and room for some files at least: they have to be in it to be sent.
   var cacheMemoryPerWorker: Int { max(16 * fileInMemory, cacheMemory / max(1, workers)) }
+
+  /// Large listings that a worker may keep, in units of 64 KiB, each of which may take a descriptor: a part of those for open
+  /// files, and of a small memory.
+  var listingUnitsPerWorker: Int {
+    min(openFilesPerWorker / 4, max(1 << 20, min(listingMemory, cacheMemoryPerWorker / 4)) >> 16)
+  }
+  /// The bytes of a listing, so that two fit into what a worker may keep.
+  package var listingBytesAtMost: Int { min(listingBytes, listingUnitsPerWorker << 15) }
 
   /// The defaults.
   public init() {}

@@ -5,7 +5,7 @@ package import TLS
 package struct Listener: ~Copyable, Sendable {
   package let socket: ListeningSocket
   /// nil: plaintext.
-  let context: ServerContext?
+  var context: ServerContext?
 
   /// Names the parts.
   package init(socket: consuming ListeningSocket, context: ServerContext?) {

@@ -1,7 +1,8 @@
+import Access
 package import Files
 import Glibc
 package import Reactor
-package import Site
+import Site
 import TLS
 
 /// One thread's reactor: a poller, the connections, their timers. Shares nothing with other workers but the
@@ -11,6 +12,8 @@ package struct Worker: ~Copyable {
   private let control: WorkerControl
   /// What helper threads have done.
   private let completions: Mailbox<FileCompletion>
+  /// What threads have found that check passwords; nil where there are none.
+  private let checks: Mailbox<PasswordCheck>?
   private var listeners: Listeners
   private var connections: Slab<Connection>
   private var timers: TimerWheel
@@ -33,33 +36,42 @@ package struct Worker: ~Copyable {
 
   /// Slots of tokens that are not for connections. Their generation, 0, is never that of a connection.
   private enum Source: Int {
-    case control, plain, secure, files
+    case control, plain, secure, files, passwords
   }
 
   /// A worker that is ready to `run`. Throws what the kernel says where it has no poller for it.
   package init(
-    listeners: consuming Listeners, control: WorkerControl, site: Site, root: DocumentRoot,
-    loader: FileLoader, requiresKernelTLS: Bool, limits: Limits
+    listeners: consuming Listeners, control: WorkerControl, service: Service, loader: FileLoader,
+    limits: Limits, log: AccessRing? = nil
   ) throws(Errno) {
     let poller = try Poller(eventsPerWait: 256)
     let completions = try Mailbox<FileCompletion>()
+    let checks = service.passwords.isEmpty ? nil : try Mailbox<PasswordCheck>()
     let sources: [(Source, Int32?)] = [
       (.control, control.waker.descriptor), (.plain, listeners.plain.descriptor),
       (.secure, listeners.secure.descriptor), (.files, completions.waker.descriptor),
+      (.passwords, checks?.waker.descriptor),
     ]
     for case (let source, let descriptor?) in sources {
       try poller.add(descriptor, token: Token(slot: source.rawValue, generation: 0), for: .readable)
     }
+    let listingUnits = service.sites.contains { $0.site.mayList } ? limits.listingUnitsPerWorker : 0
     let bounds = FileCache.Bounds(
-      memory: limits.cacheMemoryPerWorker, openFiles: limits.openFilesPerWorker,
-      inMemory: limits.fileInMemory)
-    let policies = FilePolicies(site: site)
+      memory: limits.cacheMemoryPerWorker, openFiles: limits.openFilesPerWorker - listingUnits,
+      inMemory: limits.fileInMemory, listings: listingUnits << 16)
+    let policies = FilePolicies(sites: service.sites.map(\.site))
+    let folders = service.sites.map(\.site.root)
     let files = FileCache(
-      root: root, names: policies.fileNames, loader: loader, bounds: bounds,
-      describe: { policies.describe($0, coding: $1) },
+      roots: service.sites.map { ($0.root, FilePolicies.fileNames(of: $0.site)) }, loader: loader,
+      bounds: bounds,
+      describe: { policies.describe($0, asked: $1, root: $2, coding: $3) },
+      noteStale: { path, root in control.note(staleCoding: path, in: folders[root]) },
       answer: { completion in completions.post(completion) })
+    let authenticator = Authenticator(
+      service.passwords, remembered: limits.credentialsRemembered, answer: { check in checks?.post(check) })
     let context = WorkerContext(
-      limits: limits, files: files, policies: policies, requiresKernelTLS: requiresKernelTLS)
+      limits: limits, files: files, policies: policies, authenticator: authenticator, service: service,
+      log: log)
     let slots = limits.connectionsPerWorker
     let connections = try Slab<Connection>(capacity: slots)
     let timers = try TimerWheel(capacity: slots, now: context.tick)
@@ -69,6 +81,7 @@ package struct Worker: ~Copyable {
     self.poller = poller
     self.control = control
     self.completions = completions
+    self.checks = checks
     self.listeners = listeners
     self.context = context
     self.connections = connections
@@ -104,8 +117,19 @@ package struct Worker: ~Copyable {
       // What it keeps goes back to the context, which must still be there.
       settle(slot, .close)
     }
-    context.metrics.files = context.responder.files.counts
-    return context.metrics
+    return metrics()
+  }
+
+  /// What was counted until now.
+  private func metrics() -> Metrics {
+    var metrics = context.metrics
+    metrics.statuses = context.statuses.all
+    metrics.files = context.responder.files.counts
+    metrics.access.add(context.responder.authenticator.counts)
+    for slot in 0..<connections.highWater where connections.isOccupied(slot) {
+      metrics.states.note(connections[slot].state)
+    }
+    return metrics
   }
 
   /// How long to wait for events when there is nothing else to do, in milliseconds; -1 without end.
@@ -144,6 +168,7 @@ package struct Worker: ~Copyable {
     case .plain: accept(secure: false)
     case .secure: accept(secure: true)
     case .files: goOnWithFiles()
+    case .passwords: goOnWithPasswords()
     case .control, nil: obeyControl()
     }
   }
@@ -226,6 +251,22 @@ package struct Worker: ~Copyable {
         context.responder.waited = nil
       }
       context.responder.files.end(finished)
+    }
+  }
+
+  /// Passwords were checked: whoever waits for it has a turn.
+  private mutating func goOnWithPasswords() {
+    for check in checks?.takeAll() ?? [] {
+      guard let finished = context.responder.authenticator.finish(check) else { continue }
+      for waiter in finished.waiters {
+        let token = Token(rawValue: waiter)
+        guard connections.isCurrent(token), connections[token.slot].waits(for: finished.identifier) else {
+          continue
+        }
+        context.responder.verdict = finished.verdict
+        giveTurn(token.slot, .none)
+        context.responder.verdict = nil
+      }
     }
   }
 
@@ -357,6 +398,8 @@ package struct Worker: ~Copyable {
 
   private mutating func obeyControl() {
     control.waker.acknowledge()
+    if let new = control.takeContext() { listeners.secure?.context = new }
+    if control.wantsMetrics { control.answer(metrics()) }
     guard control.isStopping, drainEnd == nil else { return }
     drainEnd = context.clock.milliseconds + context.limits.drainMilliseconds
     context.isDraining = true

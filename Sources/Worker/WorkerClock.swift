@@ -10,6 +10,11 @@ struct WorkerClock {
   /// What `Date` says: seconds since 1970.
   private(set) var wallSeconds: Int64 = 0
 
+  /// Milliseconds since 1970, less those of the monotonic clock.
+  private var wallBase: Int64 = 0
+  /// Milliseconds since 1970.
+  var wallMilliseconds: Int64 { wallBase + Int64(milliseconds) }
+
   /// Reads the clock; the time of day once in a tick.
   @inline(__always)
   mutating func read() {
@@ -22,7 +27,9 @@ struct WorkerClock {
   }
 
   mutating func readWallClock() {
-    wallSeconds = Clock.wallSeconds()
+    let wall = Clock.wallMilliseconds()
+    wallSeconds = wall / 1000
+    wallBase = wall - Int64(milliseconds)
   }
 
   /// As the file cache wants it.

@@ -1,7 +1,9 @@
+import Access
 import Files
 import Glibc
 import HTTP
 import Reactor
+import Site
 import TLS
 
 /// What a worker lends to the connection whose turn it is: buffers, the responder with its files, the time, the counts.
@@ -10,8 +12,14 @@ import TLS
 struct WorkerContext: ~Copyable {
   let limits: Limits
   let requiresKernelTLS: Bool
+  /// See `Service`.
+  let proxies: [Network]
   var responder: Responder
   var metrics = Metrics()
+  /// Responses by site and status: see `Metrics.statuses`.
+  let statuses: StatusTable
+  /// Records for the access log.
+  var log: AccessWriter
   /// Why the kernel did not take over the receiving side of a connection, until the worker has told.
   var receiveRefusal: Errno?
   /// Connections that are being sent a file.
@@ -41,10 +49,17 @@ struct WorkerContext: ~Copyable {
   var requestsLeft = 0
   private(set) var bytesLeft = 0
 
-  init(limits: Limits, files: consuming FileCache, policies: FilePolicies, requiresKernelTLS: Bool) {
+  init(
+    limits: Limits, files: consuming FileCache, policies: FilePolicies,
+    authenticator: consuming Authenticator, service: Service, log: AccessRing?
+  ) {
     self.limits = limits
-    self.requiresKernelTLS = requiresKernelTLS
-    responder = Responder(limits: limits, files: files, policies: policies)
+    self.log = AccessWriter(log)
+    statuses = StatusTable(sites: service.sites.count)
+    requiresKernelTLS = service.requiresKernelTLS
+    proxies = service.proxies
+    responder = Responder(
+      limits: limits, files: files, policies: policies, authenticator: authenticator, service: service)
     // Twice the head: a pipelined request fits behind one that is nearly as long as may be.
     inputCapacity = 2 * limits.head.head
     emptyRoom = min(inputCapacity, limits.receivedAtOnce)

@@ -1,5 +1,6 @@
 package import Reactor
 import Synchronization
+package import TLS
 
 /// Wakes a thread that waits for news from several others.
 package final class SharedWaker: Sendable {
@@ -17,10 +18,16 @@ package final class WorkerControl: Sendable {
   let waker: Waker
   private let stopping = Atomic(false)
   private let serving = Atomic(false)
+  /// What new TLS sessions are to be made of, if that is to change.
+  private let context = Mutex<ServerContext?>(nil)
   /// The first reason for which accepting has failed.
   private let firstAcceptError = FirstError()
   /// The first reason for which the kernel did not receive for a connection.
   private let firstReceiveError = FirstError()
+  /// The first codings that were older than their files: those that were told, and those that are to be.
+  private let staleCodings = Mutex((known: Set<[UInt8]>(), news: [[UInt8]]()))
+  /// What the worker has counted when it was asked last, and how often it was asked and has answered.
+  private let snapshot = Mutex((metrics: Metrics?.none, asked: 0, answered: 0))
   private let outcome = Mutex<Result<Metrics, Errno>?>(nil)
 
   /// Wakes the control plane when there is something to report.
@@ -39,6 +46,33 @@ package final class WorkerControl: Sendable {
     stopping.store(true, ordering: .releasing)
     waker.wake()
   }
+
+  /// New TLS sessions are to be made of this; those that there are go on.
+  package func use(_ context: ServerContext) {
+    self.context.withLock { $0 = context }
+    waker.wake()
+  }
+
+  /// Asks the worker for its counts, which come soon, if it does not hang.
+  package func askForMetrics() {
+    snapshot.withLock { $0.asked += 1 }
+    waker.wake()
+  }
+
+  /// What it has counted when it has answered last, and whether that is the last answer asked for.
+  package var currentMetrics: (metrics: Metrics?, isCurrent: Bool) {
+    if case .success(let final) = outcome.withLock({ $0 }) { return (final, true) }
+    return snapshot.withLock { ($0.metrics, $0.answered == $0.asked) }
+  }
+
+  /// The worker has been asked for its counts.
+  var wantsMetrics: Bool { snapshot.withLock { $0.answered < $0.asked } }
+
+  func answer(_ metrics: Metrics) {
+    snapshot.withLock { $0 = (metrics, $0.asked, $0.asked) }
+  }
+
+  func takeContext() -> ServerContext? { context.withLock { $0.take() } }
 
   // MARK: What the worker says
 
@@ -63,6 +97,27 @@ package final class WorkerControl: Sendable {
   }
 
   package var receiveError: Errno? { firstReceiveError.value }
+
+  /// A coding is older than its file, and passed over. Only the first `Limits.staleCodingsTold` are kept.
+  func note(staleCoding path: Span<UInt8>, in folder: String) {
+    let path = Array(folder.utf8) + [UInt8(ascii: "/")] + path.indices.map { path[$0] }
+    let isNew = staleCodings.withLock { codings in
+      guard codings.known.count < Limits.staleCodingsTold, codings.known.insert(path).inserted else {
+        return false
+      }
+      codings.news.append(path)
+      return true
+    }
+    if isNew { supervisor.waker.wake() }
+  }
+
+  /// The paths of those that were noted since the last call.
+  package func takeStaleCodings() -> [String] {
+    staleCodings.withLock { codings in
+      defer { codings.news = [] }
+      return codings.news.map { String(decoding: $0, as: UTF8.self) }
+    }
+  }
 
   package func finish(_ result: Result<Metrics, Errno>) {
     outcome.withLock { $0 = result }

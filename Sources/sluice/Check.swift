@@ -1,9 +1,11 @@
 import ArgumentParser
+import Server
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say all that is wrong with a configuration, without serving.",
-    discussion: "Takes the options of serve. Exit code 0 if nothing is wrong, else 64.")
+    discussion: "Takes the options of serve. Exit code 0 if nothing is wrong, else 64; warnings do not count."
+  )
 
   @OptionGroup var options: Options
 
@@ -12,10 +14,14 @@ struct Check: ParsableCommand {
 
   func run() throws {
     var reader = ConfigurationReader(options)
-    _ = reader.configuration()
+    let configuration = reader.configuration()
     _ = reader.logLevel()
+    reader.problems += Server.check(configuration)
     for problem in reader.problems { standardError("sluice: \(problem)") }
-    if print { Swift.print(reader.settings.toml, terminator: "") }
+    if reader.problems.isEmpty {
+      for warning in reader.warnings(configuration) { standardError("sluice: warning: \(warning)") }
+    }
+    if print { Swift.print(reader.toml, terminator: "") }
     if !reader.problems.isEmpty { throw ExitCode.validationFailure }
   }
 }

@@ -1,31 +1,46 @@
 import ArgumentParser
-import TLS
+import Server
 
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say whether kernel TLS works here, and if not, why and what to do.",
-    discussion:
-      "Gives keys to the kernel on a loopback connection. Exit code 0 if kernel TLS can be used, else 1.")
+    discussion: """
+      Gives keys to the kernel on a loopback connection. With options of serve, says whether it will be used with these. Exit code \
+      0 if kernel TLS will be used, 1 if not, 64 for wrong options.
+      """)
+
+  @OptionGroup var options: Options
+
+  @Flag(help: "Say it in JSON.")
+  var json = false
 
   func run() throws {
-    if case .unavailable(let reason) = KernelTLS.probe() {
-      print("kernel TLS: no: \(reason)")
-      throw ExitCode(1)
+    var reader = ConfigurationReader(options)
+    let configuration = reader.configuration()
+    if let problem = reader.problems.first {
+      let others = reader.problems.count - 1
+      throw ValidationError(others == 0 ? problem : "\(problem) (and \(others) more: sluice check tells all)")
     }
-    print("kernel TLS: yes")
-    for version in KernelTLS.Version.allCases {
-      for cipher in KernelTLS.Cipher.allCases {
-        say("\(version.name) \(cipher.name)", KernelTLS.probe(version, cipher))
-      }
+    // Without a word of what is to be served, the machine is meant.
+    let diagnosis = Diagnosis(reader.settings.areAllStandard ? nil : configuration)
+    if json {
+      print(diagnosis.json)
+    } else {
+      for finding in diagnosis.findings { print("\(finding.state.mark) \(finding.subject): \(finding.text)") }
     }
-    say("new keys (KeyUpdate)", KernelTLS.probeNewKeys())
-    say("small records at first", KernelTLS.probeRecordLimit())
+    if !diagnosis.hasKernelTLS { throw ExitCode(1) }
   }
+}
 
-  private func say(_ what: String, _ availability: KernelTLS.Availability) {
-    switch availability {
-    case .available: print("  \(what): yes")
-    case .unavailable(let reason): print("  \(what): no: \(reason)")
+extension Diagnosis {
+  /// An object in JSON (RFC 8259).
+  fileprivate var json: String {
+    let checks = findings.map { finding in
+      """
+      {"check": \(Settings.quoted(finding.subject)), "state": "\(finding.state.rawValue)", \
+      "finding": \(Settings.quoted(finding.text))}
+      """
     }
+    return "{\"kernel_tls\": \(hasKernelTLS), \"checks\": [\n  \(checks.joined(separator: ",\n  "))\n]}"
   }
 }

@@ -27,8 +27,10 @@ struct Serve: ParsableCommand {
       handler.logLevel = level
       return handler
     }
+    let log = Logger(label: "sluice")
+    for warning in reader.warnings(configuration) { log.warning("\(warning)") }
     do {
-      try Server.run(configuration, log: Logger(label: "sluice"), announce: standardError)
+      try Server.run(configuration, log: log, announce: standardError)
     } catch {
       throw Failure(description: error.description)
     }

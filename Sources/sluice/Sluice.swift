@@ -1,19 +1,23 @@
 import ArgumentParser
 import Glibc
+import TLS
 
 /// The command. ArgumentParser is known here and nowhere else.
 @main
 struct Sluice: ParsableCommand {
+  static let version = "0.1.0"
+
   static let configuration = CommandConfiguration(
     commandName: "sluice",
     abstract: "Serves a folder over HTTP and HTTPS, zero-copy, with kernel TLS.",
-    version: "0.1.0",
-    subcommands: [Serve.self, Check.self, Doctor.self],
+    version: version,
+    subcommands: [Serve.self, Check.self, Doctor.self, Reload.self],
     defaultSubcommand: Serve.self)
 
   /// Errors are one line that says what to do; exit code 64 for usage, 1 for all else.
   static func main() {
     leaveCrashesToTheSystem()
+    OpenSSL.stayUntilTheEnd()
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -24,7 +28,7 @@ struct Sluice: ParsableCommand {
       let message = message(for: error)
       if !message.isEmpty {
         let first = CommandLine.arguments.dropFirst().first
-        let command: String = ["check", "doctor"].first { $0 == first } ?? "serve"
+        let command: String = ["check", "doctor", "reload"].first { $0 == first } ?? "serve"
         let advice = code == .validationFailure ? " (see sluice \(command) --help)" : ""
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }

@@ -17,6 +17,11 @@ final class CacheFixture {
   /// A cache that may use all it wants.
   static let bounds = FileCache.Bounds(memory: 16 << 20, openFiles: 1024, inMemory: inMemory)
 
+  /// Names, one a line.
+  static let lister = FolderLister(entries: 100, looks: 1000) { contents, _ in
+    Array(contents.entries.map(\.name).joined(separator: [0x0A]))
+  }
+
   /// In place of what this kernel can do: every look, be it at the root, is left to a helper thread.
   static let asksTheDisk = LookupSupport(beneath: false, cachedOnly: false)
 
@@ -36,8 +41,9 @@ final class CacheFixture {
     self.folder = folder
     self.root = root
     self.bounds = bounds
-    let loader = try #require(FileLoader(root: root, inMemory: bounds.inMemory, capacity: queue))
-    cache = FileCache(root: root, loader: loader, bounds: bounds) { _ in }
+    let loader = try #require(
+      FileLoader(inMemory: bounds.inMemory, capacity: queue, lister: Self.lister))
+    cache = FileCache(roots: [(root, FileNames())], loader: loader, bounds: bounds) { _ in }
   }
 
   /// Another cache over the same root.
@@ -121,7 +127,13 @@ final class CacheFixture {
     let reader = FileReader(inMemory: bounds.inMemory)
     let result: FileCompletion.Result
     switch load.subject {
-    case .path(let path, _, _), .check(_, let path, _):
+    case .path(let path, let name, _), .check(_, let path, let name):
+      if let variant = ListingVariant(number: name.coding) {
+        result = .loaded(
+          try #require(Self.lister.list(path, variant, in: root.folder, .blocking, inMemory: bounds.inMemory))
+            .at(Self.time(now, wall: wall)))
+        break
+      }
       result = .loaded(
         LoadedFile(
           unsafe reader.look(path, in: root.folder, .blocking),
@@ -207,4 +219,9 @@ func readFile(_ descriptor: Int32, count: Int = 1_024) -> String {
 func fileStatus(_ path: String) -> FileStatus? {
   var status = stat()
   return unsafe stat(path, &status) == 0 ? FileStatus(status) : nil
+}
+
+extension LoadedFile {
+  /// The same, as if it had been done at another time.
+  func at(_ time: LookTime) -> LoadedFile { LoadedFile(outcome: outcome, tag: tag, at: time) }
 }

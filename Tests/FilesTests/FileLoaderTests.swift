@@ -56,7 +56,7 @@ import Testing
 
   static func makeLoader(_ folder: TemporaryFolder, capacity: Int) throws -> (FileLoader, DocumentRoot) {
     let root = try DocumentRoot(path: folder("root"))
-    return (try #require(FileLoader(root: root, inMemory: 16, capacity: capacity)), root)
+    return (try #require(FileLoader(inMemory: 16, capacity: capacity)), root)
   }
 
   /// A helper thread, which lasts as long as the tests.
@@ -87,10 +87,12 @@ import Testing
 
   @Test func jobsAreDoneInTheirOrder() throws {
     let folder = try Self.makeSite()
-    let (loader, _) = try Self.makeLoader(folder, capacity: 100)
+    let (loader, root) = try Self.makeLoader(folder, capacity: 100)
     let completions = Completions()
     for number in 0..<20 {
-      let isIn = loader.submit(.load(path: Self.path("\(number).txt")), identifier: UInt64(number) + 7) {
+      let isIn = loader.submit(
+        .load(root, path: Self.path("\(number).txt"), isNear: true), identifier: UInt64(number) + 7
+      ) {
         completions.add($0)
       }
       #expect(isIn)
@@ -106,13 +108,15 @@ import Testing
     try folder.write("root/large.txt", FileCacheTests.large)
     try folder.addFolder("root/sub")
     try folder.addLink("root/out.txt", to: "/etc/passwd")
-    let (loader, _) = try Self.makeLoader(folder, capacity: 100)
+    let (loader, root) = try Self.makeLoader(folder, capacity: 100)
     let completions = Completions()
     try Self.start(loader)
     let names = ["1.txt", "large.txt", "sub", "missing.txt", "out.txt"]
     for (number, name) in names.enumerated() {
       #expect(
-        loader.submit(.load(path: Self.path(name)), identifier: UInt64(number)) { completions.add($0) })
+        loader.submit(.load(root, path: Self.path(name), isNear: true), identifier: UInt64(number)) {
+          completions.add($0)
+        })
     }
     let all = completions.wait(for: names.count)
     #expect(
@@ -125,10 +129,12 @@ import Testing
   /// Who is refused is told at once; when some of the jobs are done there is room again.
   @Test func aFullQueueTakesNoMore() throws {
     let folder = try Self.makeSite()
-    let (loader, _) = try Self.makeLoader(folder, capacity: 3)
+    let (loader, root) = try Self.makeLoader(folder, capacity: 3)
     let completions = Completions()
     func submit(_ number: UInt64) -> Bool {
-      loader.submit(.load(path: Self.path("1.txt")), identifier: number) { completions.add($0) }
+      loader.submit(.load(root, path: Self.path("1.txt"), isNear: true), identifier: number) {
+        completions.add($0)
+      }
     }
     #expect((0..<6).map { submit($0) } == [true, true, true, false, false, false])
     try Self.start(loader)
@@ -139,19 +145,19 @@ import Testing
 
   @Test func aQueueWithoutRoomTakesNothing() throws {
     let folder = try Self.makeSite()
-    let (loader, _) = try Self.makeLoader(folder, capacity: 0)
-    #expect(!loader.submit(.checkRoot, identifier: 1) { _ in })
+    let (loader, root) = try Self.makeLoader(folder, capacity: 0)
+    #expect(!loader.submit(.checkRoot(root), identifier: 1) { _ in })
   }
 
   /// Several threads share the work: every job is done once.
   @Test func everyJobIsDoneOnce() throws {
     let folder = try Self.makeSite()
-    let (loader, _) = try Self.makeLoader(folder, capacity: 1_000)
+    let (loader, root) = try Self.makeLoader(folder, capacity: 1_000)
     let completions = Completions()
     for _ in 0..<3 { try Self.start(loader) }
     for number in 0..<UInt64(500) {
       #expect(
-        loader.submit(.load(path: Self.path("\(number % 20).txt")), identifier: number) {
+        loader.submit(.load(root, path: Self.path("\(number % 20).txt"), isNear: true), identifier: number) {
           completions.add($0)
         })
     }
@@ -171,8 +177,11 @@ import Testing
     try Self.start(loader)
     // A check that has begun is the caller's.
     #expect(root.beginCheck(now: 1_000))
-    #expect(loader.submit(.checkRoot, identifier: 1) { completions.add($0) })
-    #expect(loader.submit(.load(path: Self.path("1.txt")), identifier: 2) { completions.add($0) })
+    #expect(loader.submit(.checkRoot(root), identifier: 1) { completions.add($0) })
+    #expect(
+      loader.submit(.load(root, path: Self.path("1.txt"), isNear: true), identifier: 2) {
+        completions.add($0)
+      })
     #expect(completions.wait(for: 2).map(Self.outcome).contains("root"))
     #expect(root.folder.identity != before)
     #expect(root.folderNumber == 1)
@@ -186,8 +195,7 @@ import Testing
     let descriptor = unsafe open(folder("root/a.bin"), O_RDONLY | O_CLOEXEC)
     try #require(descriptor >= 0)
     defer { close(descriptor) }
-    fsync(descriptor)
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    _ = dropFromPageCache(descriptor)
     let (loader, _) = try Self.makeLoader(folder, capacity: 10)
     let completions = Completions()
     try Self.start(loader)

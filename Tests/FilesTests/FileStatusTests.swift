@@ -38,6 +38,10 @@ func makeStatus(
     (0, 0, 0), (0, 999_999_999, 999_999_999), (1, 1, 1_000_000_001), (-1, 999_999_999, -1),
     (-1, 0, -1_000_000_000),
     (1_700_000_000, 5, 1_700_000_000_000_000_005),
+    // The last that there are, and those beyond: the years 2262, 2446 (ext4), 12000, and 1677.
+    (9_223_372_036, 854_775_807, .max), (9_223_372_036, 854_775_808, .max), (9_223_372_037, 0, .max),
+    (15_032_385_535, 0, .max), (316_516_579_200, 0, .max), (.max, 999_999_999, .max),
+    (-9_223_372_036, 0, -9_223_372_036_000_000_000), (-9_300_000_000, 0, .min), (.min, 0, .min),
   ])
   func timesAreInNanoseconds(seconds: Int, nanoseconds: Int, expected: Int64) {
     var status = stat()
@@ -61,6 +65,36 @@ func makeStatus(
   @Test func theFutureIsNotSettled() {
     let status = makeStatus(changed: timespec(tv_sec: 2_000_000_000, tv_nsec: 0))
     #expect(!status.isSettled(atNanoseconds: 1_700_000_000_000_000_000))
+    let last = makeStatus(changed: timespec(tv_sec: .max, tv_nsec: 0))
+    #expect(!last.isSettled(atNanoseconds: 1_700_000_000_000_000_000))
+  }
+
+  @Test(
+    arguments: [
+      (0, 0, false), (0, 1, false), (1, 0, false), (1, 999_999_999, false), (2, 0, true),
+      (-1, 999_999_999, true),
+      (-1_000_000_000, 0, true), (1_700_000_000, 0, true), (.max, 0, true),
+    ])
+  func theFirstSecondsOf1970SayNothing(seconds: Int, nanoseconds: Int, saysSomething: Bool) {
+    let status = makeStatus(modified: timespec(tv_sec: seconds, tv_nsec: nanoseconds))
+    #expect(status.hasModificationTime == saysSomething)
+  }
+
+  /// By the times of modification and of change.
+  @Test(
+    arguments: [
+      // The kernel's own time of change, whatever was said of the modification.
+      ((1_700_000_000, 0), (1_700_000_000, 1), .strong), ((1_700_000_000, 5), (1_700_000_000, 5), .strong),
+      ((0, 0), (1_700_000_000, 5), .strong), ((1, 0), (1_700_000_000, 0), .strong),
+      // None of its own.
+      ((1_700_000_000, 0), (1_700_000_000, 0), .weak), ((-1_000, 0), (-1_000, 0), .weak),
+      ((0, 0), (0, 0), .none), ((1, 0), (1, 0), .none),
+    ] as [((Int, Int), (Int, Int), TagStrength)])
+  func tagsAreAsStrongAsTheTimesAre(modified: (Int, Int), changed: (Int, Int), strength: TagStrength) {
+    let status = makeStatus(
+      modified: timespec(tv_sec: modified.0, tv_nsec: modified.1),
+      changed: timespec(tv_sec: changed.0, tv_nsec: changed.1))
+    #expect(status.tagStrength == strength)
   }
 
   /// The time of change, which nobody can set back, and the inode: a file that takes another's name brings its times.

@@ -56,6 +56,11 @@ import Testing
       #expect(tokens("br, gzip") == ["br", "gzip"])
       #expect(tokens("") == [])
       #expect(tokens(long) == ["gzip"])
+      // As long as another, and the same but for the last bytes.
+      #expect(
+        tokens("gzip, deflate, br") == ["gzip", "br"] || tokens("gzip, deflate, br") == ["br", "gzip"])
+      #expect(tokens("gzip, deflate, xx") == ["gzip"])
+      #expect(tokens("br\r\nAccept-Encoding: gz") == [])
     }
   }
 }

@@ -160,4 +160,33 @@ import Testing
     // A tag has nanoseconds and doesn't depend on it.
     #expect(Self.rangeApplies(["\"12-3\""], validators))
   }
+
+  /// A file whose times say nothing: RFC 9110 §13.1.3, §13.1.4.
+  @Test(arguments: ["If-Modified-Since: ", "If-Unmodified-Since: "], [before, same, after])
+  func withoutADateThereAreNoConditionsOnDates(name: String, date: String) {
+    var validators = Self.validators
+    validators.modified = nil
+    let block = Self.block([name + date])
+    #expect(
+      Preconditions.evaluate(fields: block.span, isGetOrHead: true, validators: validators) == .proceed)
+    #expect(!Self.rangeApplies([date], validators))
+    #expect(Self.rangeApplies(["\"12-3\""], validators))
+  }
+
+  @Test(
+    arguments: [
+      ("If-None-Match: \"12-3\"", .proceed), ("If-None-Match: W/\"12-3\"", .proceed),
+      ("If-None-Match: *", .notModified),
+      ("If-Match: \"12-3\"", .failed), ("If-Match: *", .proceed),
+      ("If-Modified-Since: \(same)", .notModified),
+    ] as [(String, Preconditions.Outcome)])
+  func withoutATagNoListHasIt(line: String, outcome: Preconditions.Outcome) {
+    var validators = Self.validators
+    validators.etag = nil
+    let block = Self.block([line])
+    #expect(
+      Preconditions.evaluate(fields: block.span, isGetOrHead: true, validators: validators) == outcome)
+    #expect(!Self.rangeApplies(["\"12-3\""], validators))
+    #expect(Self.rangeApplies([Self.same], validators))
+  }
 }

@@ -348,4 +348,32 @@ extension ByteView {
     #expect(
       RequestParser.parse(octets(fields: limit + 1), limits).rejection == .requestHeaderFieldsTooLarge)
   }
+
+  /// Bytes beyond ASCII: not to be served, and the same wherever the bytes come apart.
+  @Test(
+    arguments: [
+      ("/é", "/é", ""), ("/a/é?b", "/a/é", "?b"), ("/?é", "/", "?é"), ("/%C3%A9/é?ü?/", "/%C3%A9/é", "?ü?/"),
+      ("http://a/é", "/é", ""), ("http://a?é", "", "?é"), ("/éé/%", "/éé/%", ""), ("/%é", "/%é", ""),
+    ] as [(Wire, String, String)], ["GET", "HEAD", "POST"])
+  func unescapedTargets(target: (Wire, String, String), method: String) throws {
+    let text = "\(method) \(target.0.text) HTTP/1.1\r\nHost: a\r\n\r\n"
+    let bytes = Array(text.utf8)
+    let head = try #require(RequestParser.parse(bytes).head)
+    #expect(head.targetIsUnescaped && !head.pathIsLiteral && !head.isOrdinary)
+    #expect(bytes[head.path.range].elementsEqual(target.1.utf8))
+    #expect(bytes[head.query.range].elementsEqual(target.2.utf8))
+    for count in 0..<bytes.count {
+      #expect(RequestParser.parse(bytes[..<count]).isIncomplete, "\(count) bytes")
+    }
+  }
+
+  @Test(
+    arguments: [
+      "GET /é# HTTP/1.1", "GET /é\" HTTP/1.1", "GET /é\u{7F} HTTP/1.1", "GET /é\u{0} HTTP/1.1",
+      "GET /?é# HTTP/1.1",
+      "GET é HTTP/1.1", "GET http://é/ HTTP/1.1", "OPTIONS *é HTTP/1.1", "CONNECT é:80 HTTP/1.1", "GET /é",
+    ])
+  func whatIsNoTargetWithEscapesEither(line: String) {
+    #expect(RequestParser.parse(Array("\(line)\r\nHost: a\r\n\r\n".utf8)).rejection == .badRequest)
+  }
 }

@@ -176,4 +176,20 @@ import Testing
       #expect(decoded == path)
     }
   }
+
+  /// RFC 3986 §3.4: escapes stay, all else that can't stand there becomes one.
+  @Test(
+    arguments: [
+      ("", ""), ("?", "?"), ("?a=b&c=%20/?@:", "?a=b&c=%20/?@:"), ("?é", "?%C3%A9"), ("?%C3é", "?%C3%C3%A9"),
+      ("?a[]={}|^\\`", "?a%5B%5D=%7B%7D%7C%5E%5C%60"), ("?\r\nX: y", "?%0D%0AX:%20y"),
+    ])
+  func queriesAreEncoded(query: String, encoded: String) {
+    let octets = Array(query.utf8)
+    for room in 0...encoded.utf8.count {
+      let written = [UInt8](capacity: room) { out in
+        #expect(RequestPath.encode(target: octets.span, to: &out) == (room == encoded.utf8.count))
+      }
+      if room == encoded.utf8.count { #expect(written == Array(encoded.utf8)) }
+    }
+  }
 }

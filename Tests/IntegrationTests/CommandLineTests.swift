@@ -12,7 +12,8 @@ import Testing
     let serve = try SluiceProcess.run(["serve", "--help"])
     #expect(serve.exitStatus == 0)
     for flag in [
-      "<root>", "--host", "--port", "--tls-port", "--cert", "--tls-cert", "--key", "--tls-key", "--ktls",
+      "<root>", "--address", "--host", "--port", "--tls-port", "--cert", "--tls-cert", "--key", "--tls-key",
+      "--ktls",
       "--ktls-receive",
       "--workers", "--min-send-rate", "--idle-timeout", "--plaintext", "--tls-only", "--log-level",
     ] {
@@ -167,6 +168,34 @@ import Testing
   @Test func doctorSaysWhetherKernelTLSWorks() throws {
     let result = try SluiceProcess.run(["doctor"])
     #expect(result.exitStatus == (TestMachine.hasKernelTLS ? 0 : 1))
-    #expect(result.output.hasPrefix(TestMachine.hasKernelTLS ? "kernel TLS: yes\n" : "kernel TLS: no: "))
+    #expect(result.output.contains(TestMachine.hasKernelTLS ? "✓ kernel TLS: yes" : "✗ kernel TLS: no ("))
+    #expect(result.output.split(separator: "\n").allSatisfy { "✓!✗".contains($0.first ?? "x") })
+  }
+
+  /// With what would be served.
+  @Test func doctorOfAConfiguration() throws {
+    let pair = try TestCertificates.ecdsa
+    let good = try SluiceProcess.run(["doctor", site()] + pair.flags)
+    #expect(good.exitStatus == (TestMachine.hasKernelTLS ? 0 : 1))
+    #expect(
+      good.output.contains(
+        "✓ certificate \(pair.certificate): EC, localhost, 127.0.0.1, [::1], 29 days left\n"))
+    for (flags, expected) in [
+      ([], "✗ HTTPS: no certificate"),
+      (pair.flags + ["--ktls", "off"], "✗ kernel TLS: no: turned off by --ktls off"),
+      (
+        ["--cert", pair.certificate, "--key", "/none"], "✗ configuration: /none: cannot read the private key"
+      ),
+    ] {
+      let result = try SluiceProcess.run(["doctor", site()] + flags)
+      #expect(result.exitStatus == 1 && result.output.contains(expected), "\(result.text)")
+    }
+    let ciphers = try SluiceProcess.run(
+      ["doctor", site(), "--ciphers", "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"] + pair.flags)
+    #expect(ciphers.output.contains("! cipher ECDHE-ECDSA-AES128-SHA256: OpenSSL will encrypt"))
+    #expect(!ciphers.output.contains("cipher ECDHE-ECDSA-AES128-GCM-SHA256:"))
+    #expect(try SluiceProcess.run(["doctor", "--port", "x"]).exitStatus == 64)
+    let json = try Shell.run(["sh", "-c", "'\(SluiceProcess.binary)' doctor --json | jq -r .kernel_tls"])
+    #expect(json.output == "\(TestMachine.hasKernelTLS)\n", "\(json.text)")
   }
 }

@@ -73,6 +73,72 @@ import Testing
     withExtendedLifetime(folder) {}
   }
 
+  /// Words of other servers, and keys that are in the wrong section.
+  @Test func whatWasMeantIsSaid() throws {
+    let (folder, path) = try file(
+      """
+      listen = 80
+      gzip = true
+      server_name = "a.example"
+      [[path]]
+      match = "/a/**"
+      header = ["/a: b"]
+      immutable = true
+      workers = 2
+      add_header = "a"
+      [[host]]
+      names = ["a.example"]
+      root = "."
+      port = 81
+      ssl_certificate = "a.pem"
+      """)
+    let problems = try problems(["--config", path])
+    for problem in [
+      "1: unknown key 'listen': use address, port and tls-port",
+      "2: unknown key 'gzip': use precompressed, for files that lie beside: app.js.gz",
+      "3: unknown key 'server_name': use [[host]] with names = [\"example.com\"]",
+      "6: unknown key 'header': did you mean 'headers'?",
+      "7: 'immutable' is said of a whole host, not in [[path]]: in TOML, keys belong to the section above them",
+      "8: 'workers' is said of all, not in [[path]]: in TOML, keys belong to the section above them",
+      "9: unknown key 'add_header': use headers = { set = { Name = \"value\" } } in a [[path]]",
+      "13: 'port' is said of all, not in [[host]]: in TOML, keys belong to the section above them",
+      "14: unknown key 'ssl_certificate': use cert",
+    ] { #expect(problems.contains("sluice: \(path):\(problem)"), "\(problem): \(problems)") }
+    #expect(problems.count == 9, "\(problems)")
+    withExtendedLifetime(folder) {}
+  }
+
+  /// A key that everybody can download, and a root that nobody has said: told, and served all the same.
+  @Test func whatIsHardlyMeantIsTold() throws {
+    let site = try TemporarySite()
+    try site.addFolder(".hidden")
+    let certificate = try TestCertificates.ecdsa
+    for name in ["key.pem", ".hidden/key.pem"] { try site.add(name, readFile(certificate.key) ?? []) }
+    let (folder, path) = try file("port = 0")
+    for (arguments, told) in [
+      (
+        [site.path, "--cert", certificate.certificate, "--key", "\(site.path)/key.pem"],
+        ["key.pem: this private key lies in"]
+      ),
+      ([site.path, "--cert", certificate.certificate, "--key", "\(site.path)/.hidden/key.pem"], []),
+      ([site.path, "--cert", certificate.certificate, "--key", certificate.key, "--config", path], []),
+      (["--config", path], ["\(path) has no root: the current folder is served: say root = \"FOLDER\""]),
+      ([], []),
+    ] {
+      let result = try SluiceProcess.run(["check"] + arguments)
+      #expect(result.exitStatus == 0)
+      let lines = result.errorOutput.split(separator: "\n")
+      #expect(lines.count == told.count, "\(arguments): \(lines)")
+      for text in told {
+        #expect(result.errorOutput.contains("sluice: warning: ") && result.errorOutput.contains(text))
+      }
+    }
+    let sluice = try SluiceProcess(arguments: ["--config", path], listeners: 1)
+    #expect(try sluice.stop() == 0)
+    #expect(sluice.process.errorOutput.contains("has no root"), "\(sluice.process.errorOutput)")
+    withExtendedLifetime(folder) {}
+  }
+
   @Test func filesThatCanNotBeRead() throws {
     #expect(
       try problems(["--config", "/no/such.toml"]) == [
@@ -92,8 +158,11 @@ import Testing
   }
 
   @Test func whatIsPrintedSaysTheSame() throws {
+    let site = try TemporarySite()
+    try site.addFolder("a \"strange\"\\path\u{7}é")
     let arguments = [
-      "/a \"strange\"\\path\u{7}é", "--port", "81", "--cache-memory", "64M", "--no-plaintext", "--workers",
+      site.path + "/a \"strange\"\\path\u{7}é", "--port", "81", "--cache-memory", "64M", "--no-plaintext",
+      "--workers",
       "2",
     ]
     let first = try SluiceProcess.run(["check", "--print"] + arguments)
@@ -119,18 +188,11 @@ import Testing
     }) {
       // Flags are off by default.
       if option == "root" || value == "false" { continue }
-      let start = try #require(help.firstRange(of: "--\(option) <"), "\(option)").upperBound
+      // An option may have another name behind its own.
+      let start = try #require(help.firstMatch(of: Regex("--\(option)(, --[a-z-]+)? <")), "\(option)").range
+        .upperBound
       let said = try #require(help[start...].firstMatch(of: /\(default: ([^ )]+)/), "\(option)").output.1
       #expect(said == value, "\(option)")
-    }
-  }
-
-  @Test func readmeKnowsEveryOption() throws {
-    let readme = try #require(readFile(#filePath.split(separator: "/Tests/")[0] + "/README.md"))
-    let text = String(decoding: readme, as: UTF8.self)
-    let help = try SluiceProcess.run(["serve", "--help"]).output
-    for option in help.matches(of: /--[a-z-]+/).map(\.output) where !option.hasPrefix("--no-") {
-      #expect(text.contains(option) || ["--help", "--version"].contains(option), "\(option)")
     }
   }
 }

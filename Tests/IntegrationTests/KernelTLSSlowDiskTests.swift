@@ -10,16 +10,11 @@ struct KernelTLSSlowDiskTests {
   private let transport = Transfer.Transport.kernelTLS
 
   /// On all transports: this kernel is another than the one that the other tests run on.
-  @Test(
-    arguments: Transfer.Transport.allCases, [Transfer.Transport.Stage.openOfAKnownName, .read, .readAhead])
-  func hotFilesGoOn(transport: Transfer.Transport, stage: Transfer.Transport.Stage) throws {
-    try transport.expectHotFilesGoOn(while: stage, count: Self.hotRequests)
+  @Test(arguments: Transfer.Transport.allCases) func hotFilesGoOn(transport: Transfer.Transport) throws {
+    try transport.expectHotFilesGoOn(while: .read, count: Self.hotRequests)
   }
 
-  @Test(
-    arguments: Transfer.Transport.Stage.allCases.filter {
-      ![.openOfAKnownName, .read, .readAhead].contains($0)
-    })
+  @Test(arguments: Transfer.Transport.Stage.allCases.filter { $0 != .read })
   func hotFilesGoOnAtOtherStages(stage: Transfer.Transport.Stage) throws {
     try transport.expectHotFilesGoOn(while: stage, count: Self.hotRequests)
   }
@@ -39,6 +34,10 @@ struct KernelTLSSlowDiskTests {
 
   @Test func evictedWhileItIsSent() throws {
     try transport.expectEvictedPagesAreReadAgain()
+  }
+
+  @Test func severalParts() throws {
+    try transport.expectPartsWaitForTheDisk()
   }
 
   @Test func readErrors() throws {

@@ -79,7 +79,7 @@ import Testing
         "GET /a\"b HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /<> HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a\u{0}b HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /a\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /ä HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://ä/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /a\rb HTTP/1.1\r\nHost: a\r\n\r\n",
         "OPTIONS *x HTTP/1.1\r\nHost: a\r\n\r\n",
       ])

@@ -13,6 +13,29 @@ import Testing
     try Curl.get(url, ["-H", "Accept-Encoding: \(accepted)"] + arguments)
   }
 
+  /// A cache must not give to others what was made for who wanted no coding, or another one: RFC 9110 §12.5.5.
+  @Test func whoeverAsksFirstIsToldThatItVaries() throws {
+    let site = try TemporarySite()
+    let questions: [(String, [String])] = [
+      ("a.css", []), ("b.css", ["-H", "Accept-Encoding: gzip"]), ("c.css", ["-r", "0-1"]),
+      ("e.css", ["-H", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"]), ("large.css", []),
+      ("f.css", ["-H", "Accept-Encoding: identity"]),
+    ]
+    for (name, _) in questions {
+      try site.add(name, name == "large.css" ? [UInt8](repeating: 0x20, count: 100_000) : Array("css\n".utf8))
+      try site.add(name + ".br", "br\n")
+    }
+    try site.add("none.css", "css\n")
+    let sluice = try SluiceProcess(site.path)
+    let url = try sluice.url("http")
+    for (name, arguments) in questions {
+      let response = try Curl.get("\(url)/\(name)", arguments)
+      #expect(response["Vary"] == "Accept-Encoding", "\(name): \(response.fields)")
+      #expect(response["Content-Encoding"] == nil)
+    }
+    for _ in 0..<2 { #expect(try Curl.get(url + "/none.css")["Vary"] == nil) }
+  }
+
   @Test func onlyWhatIsNoOlder() throws {
     let site = try TemporarySite()
     try site.add("a.css", "css\n")
@@ -38,6 +61,41 @@ import Testing
     try Shell.require(["rm", site.path + "/a.css.br"])
     try waitUntil("it is gone") { try coding(url, "br").text == "changed\n" }
     #expect(try coding(url, "br")["Vary"] == nil)
+  }
+
+  /// Once a file, whichever worker finds it, and of the first some.
+  @Test(arguments: Transfer.Transport.everywhere) func oldOnesAreLogged(transport: Transfer.Transport) throws
+  {
+    let site = try TemporarySite()
+    let names = ["a\nb.css"] + (1...20).map { "\($0).css" }
+    for name in names {
+      try site.add(name + ".gz", "old\n")
+      try Shell.require(["touch", "-d", "2001-01-01 UTC", "\(site.path)/\(name).gz"])
+      try site.add(name, "css\n")
+    }
+    try site.addFolder("sub")
+    try site.add("sub/new.css", "css\n")
+    usleep(20_000)
+    try site.add("sub/new.css.gz", "new\n")
+    let sluice = try transport.serve(site.path, flags: ["--workers", "2"])
+    func lines() -> [Substring] {
+      sluice.process.errorOutput.split(separator: "\n").filter { $0.contains("is older than its original") }
+    }
+    func get(_ path: String) throws -> String {
+      try coding(transport.url(sluice) + path, "gzip", transport.flags()).text
+    }
+    for _ in 0..<8 { #expect(try get("/a%0Ab.css") == "css\n") }
+    try waitUntil("the log says so") { lines().count == 1 }
+    #expect(lines()[0].contains("/a\\nb.css.gz\" is older"), "\(lines())")
+    #expect(try get("/sub/new.css") == "new\n")
+    for _ in 0..<2 { for number in 1...20 { #expect(try get("/\(number).css") == "css\n") } }
+    try waitUntil("the log says of the first") { lines().count == 16 }
+    #expect(lines().last?.hasSuffix("of others, nothing is said") == true)
+    let metrics = try sluice.stopForMetrics()
+    #expect(
+      lines().count == 16
+        && Set(lines().compactMap { $0.split(separator: "\"").dropFirst().first }).count == 16)
+    #expect(try #require(metrics["stale_codings"]) >= 21)
   }
 
   /// Programs give it the original's time, cut off to seconds, or to what their system calls know.
@@ -90,7 +148,7 @@ import Testing
 /// The same where the kernel encrypts.
 @Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
 struct KernelTLSPrecompressedTests {
-  @Test(arguments: Transfer.Transport.kernel) func everyCoding(transport: Transfer.Transport) throws {
+  @Test(arguments: Transfer.Transport.kernelSending) func everyCoding(transport: Transfer.Transport) throws {
     try transport.expectCodings()
   }
 }

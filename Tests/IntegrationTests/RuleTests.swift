@@ -85,7 +85,8 @@ import Testing
 /// The same where the kernel encrypts.
 @Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
 struct KernelTLSRuleTests {
-  @Test(arguments: Transfer.Transport.kernel) func fieldsOfFiles(transport: Transfer.Transport) throws {
+  @Test(arguments: Transfer.Transport.kernelSending) func fieldsOfFiles(transport: Transfer.Transport) throws
+  {
     try transport.expectFieldsOfRules()
   }
 }

@@ -134,6 +134,17 @@ import Testing
       sluice.process.errorOutput.contains("1 of 1 workers have not ended 32 s after the signal to stop"))
   }
 
+  /// Its threads go on until then: one looks at certificates twice a second, and must not find what it needs taken down.
+  @Test func endsWhateverItsThreadsDo() throws {
+    let pair = try TestCertificates.ecdsa
+    let servers = try (0..<24).map { _ in try SluiceProcess(site(), .both(pair)) }
+    for (index, sluice) in servers.enumerated() {
+      usleep(UInt32(20_000 + index * 300))
+      sluice.signal(SIGTERM)
+    }
+    for sluice in servers { #expect(try sluice.process.wait() == 0) }
+  }
+
   @Test func brokenPipesDoNotEndIt() throws {
     let sluice = try SluiceProcess(site())
     sluice.process.signal(SIGPIPE)

@@ -8,6 +8,67 @@ import Testing
     try transport.expectSitePaths()
   }
 
+  /// What is true of an error now need not be so later, however long its page may be kept.
+  @Test func errorsAreNotKept() throws {
+    let site = try TemporarySite()
+    for name in ["404.html", "405.html"] { try site.add(name, name + "\n") }
+    let sluice = try SluiceProcess(
+      site.path,
+      flags: [
+        "--error-page", "404=/404.html", "--error-page", "405=/405.html", "--cache-control",
+        "405.html=no-store",
+        "--cache-control", "*.html=public, max-age=31536000, immutable", "--header", "X-A: b",
+      ])
+    let url = try sluice.url("http")
+    for _ in 0..<2 {
+      let missing = try Curl.get(url + "/none")
+      #expect(missing.status == 404 && missing["Cache-Control"] == nil && missing["X-A"] == "b")
+      #expect(try Curl.get(url + "/404.html")["Cache-Control"] == "public, max-age=31536000, immutable")
+      #expect(try Curl.get(url + "/404.html", ["-X", "DELETE"])["Cache-Control"] == "no-store")
+    }
+  }
+
+  /// Whatever the clean name of such a page leads to, and whether or not it has been sent before.
+  @Test func pagesForOthersAreMeantByTheirNames() throws {
+    let site = try TemporarySite()
+    for folder in ["404", "app"] { try site.addFolder(folder) }
+    for name in ["index.htm", "index.html", "404.html", "404/index.htm", "app.html", "app/index.html"] {
+      try site.add(name, name + "\n")
+    }
+    let index = ["--clean-urls", "--index", "index.htm,index.html"]
+    for (fallback, location) in [("index.html", nil), ("app.html", "/app")] as [(String, String?)] {
+      let sluice = try SluiceProcess(
+        site.path, flags: index + ["--fallback", fallback, "--error-page", "404=/404.html"])
+      let url = try sluice.url("http")
+      for _ in 0..<2 {
+        #expect(try Curl.get(url + "/users/7").text == fallback + "\n")
+        let missing = try Curl.get(url + "/none.css")
+        #expect(missing.status == 404 && missing.text == "404.html\n")
+        #expect(try Curl.get(url + "/").text == "index.htm\n")
+        let asked = try Curl.get(url + "/" + fallback)
+        #expect(
+          asked["Location"] == location && asked.text == (location == nil ? "index.html\n" : asked.text))
+        #expect(try Curl.get(url + "/404.html")["Location"] == "/404")
+      }
+    }
+  }
+
+  @Test func slashesToo() throws {
+    let site = try TemporarySite()
+    try site.add("a.txt", "a\n")
+    try site.addFolder("sub")
+    try site.add("sub/index.html", "sub\n")
+    let lenient = try SluiceProcess(site.path)
+    let strict = try SluiceProcess(site.path, flags: ["--trailing-slash", "strict"])
+    for (sluice, status, location) in [(lenient, 308, "/a.txt?b"), (strict, 404, nil)] as [(_, _, String?)] {
+      let response = try Curl.get(sluice.url("http") + "/a.txt/?b")
+      #expect(response.status == status && response["Location"] == location)
+      #expect(try Curl.get(sluice.url("http") + "/sub")["Location"] == "/sub/")
+      #expect(try Curl.get(sluice.url("http") + "/a.txt//").status == status)
+      #expect(try Curl.get(sluice.url("http") + "/a.txt/b").status == 404)
+    }
+  }
+
   @Test func indexesInTheirOrder() throws {
     let site = try TemporarySite()
     for folder in ["both", "second", "none"] { try site.addFolder(folder) }
@@ -46,7 +107,7 @@ import Testing
 /// The same where the kernel encrypts.
 @Suite(.serialized, .enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
 struct KernelTLSSitePathTests {
-  @Test(arguments: Transfer.Transport.kernel) func everyWay(transport: Transfer.Transport) throws {
+  @Test(arguments: Transfer.Transport.kernelSending) func everyWay(transport: Transfer.Transport) throws {
     try transport.expectSitePaths()
   }
 }
@@ -54,8 +115,8 @@ struct KernelTLSSitePathTests {
 extension Transfer.Transport {
   fileprivate func expectSitePaths() throws {
     let site = try TemporarySite()
-    for folder in ["docs", "both", "empty"] { try site.addFolder(folder) }
-    for name in ["index", "about", "docs/index", "docs/a b", "both"] {
+    for folder in ["docs", "both", "empty", "guide"] { try site.addFolder(folder) }
+    for name in ["index", "about", "docs/index", "docs/a b", "both", "guide", "guide/part"] {
       try site.add(name + ".html", name + "\n")
     }
     try site.add("both/index.html", "folder\n")
@@ -74,9 +135,10 @@ extension Transfer.Transport {
     for _ in 0..<2 {
       for (path, text) in [
         ("/", "index\n"), ("/about", "about\n"), ("/docs/", "docs/index\n"), ("/docs/a%20b", "docs/a b\n"),
-        ("/both/", "folder\n"), ("/plain", "no ending\n"), ("/plain.html", "an ending\n"),
+        ("/both", "both\n"), ("/both/", "folder\n"), ("/guide", "guide\n"), ("/guide/part", "guide/part\n"),
+        ("/plain", "no ending\n"), ("/plain.html", "an ending\n"),
         // What looks like a page of the application.
-        ("/users/7", "index\n"), ("/empty/", "index\n"), ("/about/", "index\n"),
+        ("/users/7", "index\n"), ("/empty/", "index\n"), ("/users/7/", "index\n"),
       ] {
         let response = try Curl.get(url + path, flags())
         #expect(response.status == 200 && response.text == text, "\(path)")
@@ -87,14 +149,13 @@ extension Transfer.Transport {
       for (path, status, location) in [
         ("/about.html", 308, "/about"), ("/about.html?a=b", 308, "/about?a=b"), ("/index.html", 308, "/"),
         ("/docs/index.html", 308, "/docs/"), ("/docs/a%20b.html", 308, "/docs/a%20b"),
-        ("/docs", 301, "/docs/"),
-        ("/both", 301, "/both/"), ("//docs/index.html", 308, "/docs/"), ("/x/../about.html", 308, "/about"),
+        ("/docs", 301, "/docs/"), ("/about/", 308, "/about"), ("/about/?a=b", 308, "/about?a=b"),
+        ("/both.html", 308, "/both"), ("/guide.html", 308, "/guide"), ("/guide/", 308, "/guide"),
+        ("//docs/index.html", 308, "/docs/"), ("/x/../about.html", 308, "/about"),
       ] {
         let response = try Curl.get(url + path, flags() + ["--path-as-is"])
         #expect(response.status == status && response["Location"] == location, "\(path): \(response.fields)")
       }
-      // `both.html` has a folder of its name, so it is asked for by its own.
-      #expect(try Curl.get(url + "/both.html", flags()).text == "both\n")
       for path in ["/none.css", "/docs/none.html", "/.hidden"] {
         let response = try Curl.get(url + path, flags())
         #expect(response.status == 404 && response.text == "not here\n", "\(path)")

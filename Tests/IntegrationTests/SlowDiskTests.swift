@@ -54,6 +54,10 @@ struct SlowDiskTests {
     try transport.expectEvictedPagesAreReadAgain()
   }
 
+  @Test(arguments: Transport.everywhere) func severalParts(transport: Transport) throws {
+    try transport.expectPartsWaitForTheDisk()
+  }
+
   @Test(arguments: Transport.everywhere) func everyWayToAFile(transport: Transport) throws {
     try transport.expectEveryWayToAFile()
   }

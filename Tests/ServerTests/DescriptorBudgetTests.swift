@@ -9,13 +9,13 @@ import Worker
 @Suite struct DescriptorBudgetTests {
   /// The warnings of a `fit` under this limit, and the bounds.
   static func fit(
-    _ limits: Limits, under descriptors: UInt, workers: Int
+    _ limits: Limits, under descriptors: UInt, workers: Int, folders: Int = 1
   ) throws -> (Limits, warnings: [String]) {
     var limit = rlimit(rlim_cur: min(32, descriptors), rlim_max: descriptors)
     precondition(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
     let messages = Messages()
     let log = Logger(label: "test") { _ in Recorder(messages: messages) }
-    let fitted = try DescriptorBudget.fit(limits, workers: workers, log: log)
+    let fitted = try DescriptorBudget.fit(limits, workers: workers, folders: folders, log: log)
     // It has raised the limit as far as it could.
     unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     precondition(limit.rlim_cur == descriptors)
@@ -50,6 +50,14 @@ import Worker
       precondition(fitted.connectionsPerWorker == limits.connectionsPerWorker)
       precondition(fitted.openFilesPerWorker == limits.openFilesPerWorker)
       precondition(warnings.isEmpty)
+    }
+  }
+
+  /// Each host has a folder of its own that is open, and for a moment another one.
+  @Test func foldersTakeTheirs() async {
+    await #expect(processExitsWith: .success) {
+      let (fitted, _) = try DescriptorBudgetTests.fit(Limits(), under: 1_024, workers: 2, folders: 201)
+      precondition((fitted.connectionsPerWorker + fitted.openFilesPerWorker) * 2 + 64 + 400 <= 1_024)
     }
   }
 

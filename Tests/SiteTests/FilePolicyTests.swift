@@ -78,6 +78,7 @@ import Testing
       "assets/logo-BGRyA9pk.svg", "static/media/font.7ce67ba25d9d2d8b.woff2",
       "_next/webpack-8074fabf81051fbd.js",
       "main.min.a64ba5b0e4d9a0d3e0a5a1c7bbbbbbbb.css", "polyfills-5CFQRCPP.js", "vendor-react-D1x_9aQz.js",
+      "main.3f9a1c2b.chunk.js", "2.8a7b6c5d.chunk.css.map", "app-3f9a1c2b.min.js",
     ])
   func hashedNames(path: String) {
     var site = Site(root: "")
@@ -88,7 +89,8 @@ import Testing
 
   @Test(
     arguments: [
-      "index.html", "main.js", "jquery-3.7.1.min.js", "bootstrap-datepicker.js", "report-20240101.pdf",
+      "index.html", "main.js", "main.chunk.js", "app.bundle.js", "index-BX-3kf_9.js", "my-iPhone-4.png",
+      "jquery-3.7.1.min.js", "bootstrap-datepicker.js", "report-20240101.pdf",
       "photo-20240101.jpg",
       "README-Overview.svg", "index-DiwrgTda.html", "DiwrgTda.css", "3f9a1c2b.js", "a-b1c2d3.js",
       "archive-3f9a1c2b.zip",

@@ -44,4 +44,26 @@ import Testing
   func textSaysWhatItsBytesMean(path: String) {
     #expect(Self.type(path).hasSuffix("; charset=utf-8"))
   }
+
+  @Test(
+    arguments: [
+      ("text/plain", "text/plain; charset=utf-8"), ("TEXT/x-c", "TEXT/x-c; charset=utf-8"),
+      ("text/html;charset=latin1", "text/html;charset=latin1"), ("application/json", "application/json"),
+      ("image/svg+xml", "image/svg+xml"), ("texts/a", "texts/a"),
+    ])
+  func textHasACharset(type: String, expected: String) {
+    #expect(MediaType.withCharset(type) == expected)
+  }
+
+  @Test(arguments: [("HTML", "html"), (".Html", "html"), ("tar.gz", "tar.gz"), ("", "")])
+  func endings(text: String, ending: String) {
+    #expect(MediaType.ending(text) == ending)
+  }
+
+  /// It stands in heads, whose room is bounded.
+  @Test func longTypesAreNone() {
+    let longest = "text/" + String(repeating: "a", count: 507)
+    #expect(MediaType.valid(longest) == longest)
+    #expect(MediaType.valid(longest + "a") == nil)
+  }
 }

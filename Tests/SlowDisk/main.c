@@ -7,6 +7,7 @@
 //
 //   folder PATH                 makes a folder
 //   file PATH SIZE [FIRST]      makes a file of SIZE bytes of the tests' pattern from byte FIRST of it on
+//   time SECONDS                the times of files whose attributes the kernel gets from now on, since 1970
 //   validity SECONDS            for how long the kernel may keep the names and attributes that it gets from now on
 //   delay OP PATH MS [FROM]     from now on, answers to OP of PATH come after MS milliseconds
 //   hold OP PATH [FROM]         from now on, answers to OP of PATH don't come
@@ -16,9 +17,9 @@
 //   held                        how many requests are held or delayed
 //   count OP PATH               how often the kernel has asked for OP of PATH
 //
-// OP is read, open, lookup, getattr or * for all of them; PATH is relative to FOLDER, or * for all. Of several rules
+// OP is read, open, lookup, getattr, readdir or * for all of them; PATH is relative to FOLDER, or * for all. Of several rules
 // the one made last counts. With FROM, only reads of bytes from there on are meant. Besides, files can be removed and
-// renamed in the mounted folder itself. All modification times are the same, and in the past.
+// renamed in the mounted folder itself. All times of a file are the same, and in the past, as in an image.
 //
 // One thread: an answer that is not due is a note in a list, and keeps no other answer waiting. It speaks the kernel's
 // protocol without libfuse, so that it needs nothing but the kernel's headers.
@@ -45,6 +46,8 @@ enum { pattern_period = 1000003, longest_read = 1 << 20, input_size = 1 << 17, n
 
 static int fuse = -1;
 static uint64_t validity = 3600;
+// 2001-09-09 01:46:40 UTC.
+static uint64_t file_time = 1000000000;
 
 _Noreturn static void die(const char *what) {
     printf("error %s: %s\n", what, strerror(errno));
@@ -198,10 +201,9 @@ static struct fuse_attr attributes(const struct node *node) {
         .ino = (uint64_t)(node - nodes) + FUSE_ROOT_ID,
         .size = node->size,
         .blocks = (node->size + 511) / 512,
-        // 2001-09-09 01:46:40 UTC.
-        .atime = 1000000000,
-        .mtime = 1000000000,
-        .ctime = 1000000000,
+        .atime = file_time,
+        .mtime = file_time,
+        .ctime = file_time,
         .mode = node->is_folder ? S_IFDIR | 0755 : S_IFREG | 0644,
         .nlink = node->is_removed ? 0 : 1,
         .blksize = 4096,
@@ -239,6 +241,28 @@ static void answer_read(uint64_t unique, const struct node *node, uint64_t offse
     answer(unique, 0, bytes, done);
 }
 
+// The names in a folder from `offset` on, which is the number of the node behind the last one that was given.
+static void answer_readdir(uint64_t unique, const struct node *folder, uint64_t offset, uint64_t size) {
+    static uint8_t bytes[longest_read];
+    size_t done = 0, prefix = strlen(folder->path) + (*folder->path ? 1 : 0);
+    for (size_t index = offset; index < node_count; ++index) {
+        const struct node *node = &nodes[index];
+        const char *name = node->path + prefix;
+        if (node->is_removed || node == folder || strlen(node->path) <= prefix || strchr(name, '/')
+            || strncmp(node->path, folder->path, prefix ? prefix - 1 : 0) != 0 || (prefix && name[-1] != '/'))
+            continue;
+        size_t length = strlen(name), entry_size = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + length);
+        if (done + entry_size > size || done + entry_size > sizeof bytes) break;
+        struct fuse_dirent *entry = (struct fuse_dirent *)(bytes + done);
+        memset(entry, 0, entry_size);
+        *entry = (struct fuse_dirent){.ino = index + FUSE_ROOT_ID, .off = index + 1, .namelen = (uint32_t)length,
+                                      .type = (node->is_folder ? S_IFDIR : S_IFREG) >> 12};
+        memcpy(entry->name, name, length);
+        done += entry_size;
+    }
+    answer(unique, 0, bytes, done);
+}
+
 // A request that a rule may be about.
 struct request {
     uint64_t unique;
@@ -261,6 +285,8 @@ static void finish(struct request *request) {
         answer_lookup(request->unique, request->path);
     } else if (request->opcode == FUSE_READ) {
         answer_read(request->unique, node, request->offset, request->size);
+    } else if (request->opcode == FUSE_READDIR) {
+        answer_readdir(request->unique, node, request->offset, request->size);
     } else if (request->opcode == FUSE_GETATTR) {
         struct fuse_attr_out out = {.attr_valid = validity, .attr = attributes(node)};
         answer(request->unique, 0, &out, sizeof out);
@@ -375,21 +401,25 @@ static void handle(const struct fuse_in_header *header) {
     case FUSE_GETATTR:
     case FUSE_OPEN:
     case FUSE_READ:
+    case FUSE_READDIR:
         request.path = allocated(strdup(node ? node->path : "?"));
-        if (header->opcode == FUSE_READ) {
+        if (header->opcode == FUSE_READ || header->opcode == FUSE_READDIR) {
             const struct fuse_read_in *in = input;
             request.offset = in->offset;
             request.size = in->size;
         }
         accept_request(
-            header->opcode == FUSE_GETATTR ? "getattr" : header->opcode == FUSE_OPEN ? "open" : "read", request);
+            header->opcode == FUSE_GETATTR   ? "getattr"
+            : header->opcode == FUSE_OPEN    ? "open"
+            : header->opcode == FUSE_READDIR ? "readdir"
+                                             : "read",
+            request);
         break;
     case FUSE_OPENDIR: {
         struct fuse_open_out out = {0};
         answer(header->unique, 0, &out, sizeof out);
         break;
     }
-    case FUSE_READDIR:  // Nothing is listed.
     case FUSE_RELEASE:
     case FUSE_RELEASEDIR:
     case FUSE_DESTROY:
@@ -462,6 +492,9 @@ static void obey(char *line) {
             return;
         }
         add(words[1], strcmp(command, "folder") == 0, first, second);
+        say("ok");
+    } else if (strcmp(command, "time") == 0) {
+        file_time = strtoull(words[1], NULL, 10);
         say("ok");
     } else if (strcmp(command, "validity") == 0) {
         validity = strtoull(words[1], NULL, 10);

@@ -41,11 +41,11 @@ import Testing
     ),
     (
       "ecdsa.pem", "encrypted.key",
-      "encrypted.key: the private key is encrypted; decrypt it first: openssl pkey -in encrypted.key -out FILE"
+      "encrypted.key: the private key is encrypted: give --key-passphrase-file FILE, or decrypt it: openssl pkey -in encrypted.key -out FILE"
     ),
     (
       "ecdsa.pem", "sec1-encrypted.key",
-      "sec1-encrypted.key: the private key is encrypted; decrypt it first: "
+      "sec1-encrypted.key: the private key is encrypted: give --key-passphrase-file FILE, or decrypt it: "
         + "openssl pkey -in sec1-encrypted.key -out FILE"
     ),
     ("missing.pem", "ecdsa.key", "missing.pem: cannot read the certificate: No such file or directory"),
@@ -96,6 +96,51 @@ import Testing
     }
     #expect(ofKey.description.hasPrefix("\(bad): no usable private key in it (PEM): "))
     for error in [ofCertificate, ofKey] { #expect(!error.description.contains("\n")) }
+  }
+
+  @Test func encryptedKeys() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("right", "x\nnot this\n")
+    try folder.write("wrong", "y")
+    try folder.write("empty", "\n")
+    let certificate = try Certificates.path("ecdsa.pem")
+    for key in ["encrypted.key", "sec1-encrypted.key", "ecdsa.key"] {
+      _ = try ServerCertificate(
+        certificateFile: certificate, keyFile: Certificates.path(key),
+        passphrase: Passphrase(file: folder("right")))
+    }
+    let encrypted = try Certificates.path("encrypted.key")
+    let error = try #require(throws: ContextError.self) {
+      _ = try ServerCertificate(
+        certificateFile: certificate, keyFile: encrypted, passphrase: Passphrase(file: folder("wrong")))
+    }
+    #expect(
+      error.description
+        == "\(encrypted): the private key is encrypted with another passphrase than \(folder("wrong")) has")
+    #expect(throws: ContextError.self) { _ = try Passphrase(file: folder("empty")) }
+    #expect(throws: ContextError.self) { _ = try Passphrase(file: folder("none")) }
+  }
+
+  @Test func whatCertificatesSay() throws {
+    let folder = try TemporaryFolder()
+    try run([
+      "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ed25519", "-addext",
+      "subjectAltName=DNS:a.example,DNS:*.b.example,IP:192.0.2.1,IP:2001:db8::1,email:x@a.example",
+      "-keyout", folder("key"), "-out", folder("pem"),
+    ])
+    let certificate = try ServerCertificate(certificateFile: folder("pem"), keyFile: folder("key"))
+    #expect(certificate.names == ["a.example", "*.b.example", "192.0.2.1", "[2001:db8::1]"])
+    #expect(certificate.keyType == "ED25519" && certificate.warning == nil)
+    let rest = certificate.expiry - Int64(time(nil))
+    #expect(rest > 29 * 86_400 && rest <= 30 * 86_400)
+    // What follows is somebody else's.
+    let stranger = try readText(Certificates.path("other.pem"))
+    try folder.write("chain", readText(folder("pem")) + stranger)
+    let chain = try ServerCertificate(certificateFile: folder("chain"), keyFile: folder("key"))
+    #expect(
+      chain.warning
+        == "\(folder("chain")): certificate 2 of the file has not signed the one before it: put the leaf first, then each one's issuer"
+    )
   }
 
   /// As Let's Encrypt's fullchain.pem, and as HAProxy wants it: all in one file.

@@ -200,7 +200,10 @@ extension Session.ReadProgress: Equatable {
 
   @Test(arguments: [
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD / HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\n\r\n",
-    "PUT / HTTP/1.1\r\n\r\n",
+    "PUT / HTTP/1.1\r\n\r\n", "OPTIONS * HTTP/1.1\r\n\r\n", "CONNECT a:443 HTTP/1.1\r\n\r\n",
+    "PROPFIND / HTTP/1.1\r\n\r\n", "get / HTTP/1.1\r\n\r\n",
+    // They take it for no answer of theirs, but people can read it.
+    "SSH-2.0-OpenSSH_9.2\r\n", "EHLO example.org\r\n",
   ])
   func plaintextHTTPIsRecognised(request: String) throws {
     let pair = try Pair()
@@ -212,7 +215,6 @@ extension Session.ReadProgress: Equatable {
 
   @Test(
     arguments: [
-      Array("SSH-2.0-OpenSSH_9.2\r\n".utf8), Array("EHLO example.org\r\n".utf8),
       [UInt8](repeating: 0, count: 100),
       [UInt8](repeating: 0xFF, count: 100),
       // An alert, and application data, before any handshake.

@@ -81,8 +81,15 @@ enum KeyLimit {
       #expect(line[0] == "200" && line[1] == "\(8 * size)" && line[3] == "0", "\(line)")
       #expect(line[2] == (number == 0 ? "1" : "0"))
     }
+    // In the middle of a part, and between two.
+    let parts = try fetch(worker, ["--tlsv1.3", "-r", "0-2999999,4000000-4000000,5000000-7999999"], times: 3)
+    #expect(parts.count == 3)
+    for line in parts {
+      let count = try #require(Int(line[1]))
+      #expect(line[0] == "206" && (6_000_001..<6_001_000).contains(count) && line[3] == "0", "\(line)")
+    }
     let metrics = try worker.stop()
-    #expect(metrics.keyLimits == 0 && metrics.keyUpdates >= 20, "\(metrics)")
+    #expect(metrics.keyLimits == 0 && metrics.keyUpdates >= 35, "\(metrics)")
   }
 }
 

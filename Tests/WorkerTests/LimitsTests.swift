@@ -16,7 +16,8 @@ import Testing
       limits.bytesPerTurn, limits.encryptedPerSend, limits.requestsPerTurn, limits.acceptsPerTurn,
       limits.workers, Int(limits.requestContent),
       limits.unsentBytes, limits.connectionMemory, limits.sessionMemory,
-      limits.sessionBufferMemory, limits.receivedAtOnce, limits.encryptedAtLeast,
+      limits.sessionBufferMemory, limits.receivedAtOnce, limits.encryptedAtLeast, limits.ranges,
+      Int(limits.rangeGap),
       limits.handshakeStepsPerTurn, limits.handshakesWaiting,
     ]
     for count in counts { #expect(count > 0) }

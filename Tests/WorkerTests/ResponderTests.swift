@@ -16,28 +16,30 @@ import Testing
     var clock = WorkerClock()
     clock.read()
     let limits = Limits()
-    let root = try DocumentRoot(path: folder.path)
-    let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
+    let (root, site) = (try DocumentRoot(path: folder.path), Site(root: folder.path))
+    let loader = try #require(FileLoader(inMemory: limits.fileInMemory, capacity: 8))
     let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
-    let policies = FilePolicies(site: Site(root: folder.path))
+    let policies = FilePolicies(sites: [site])
     var responder = Responder(
       limits: limits,
       files: FileCache(
-        root: root, loader: loader, bounds: bounds, describe: { policies.describe($0, coding: $1) }
+        roots: [(root, FileNames())], loader: loader, bounds: bounds,
+        describe: { policies.describe($0, asked: $1, root: $2, coding: $3) }
       ) { _ in
       },
-      policies: policies)
+      policies: policies, authenticator: try WorkerContextTests.noPasswords(),
+      service: Service([ServedSite(site, root: root)], passwords: try WorkerContextTests.none()))
     let bytes = Array(request.utf8)
     var head = RequestHead()
     guard case .complete = RequestParser.parse(bytes.span, limits: limits.head, into: &head) else {
       throw SetUpError("no request")
     }
-    var decision = responder.respond(to: head, bytes.span, clock: &clock, waiter: 1)
+    var decision = responder.respond(to: head, bytes.span, clock: &clock, client: Client(token: 1))
     if case .waits(let number) = decision {
       let finished = try Self.finish(number, &responder.files, root, clock)
       #expect(finished.waiters == [1])
       responder.waited = finished
-      decision = responder.respond(to: head, bytes.span, clock: &clock, waiter: 1)
+      decision = responder.respond(to: head, bytes.span, clock: &clock, client: Client(token: 1))
       responder.files.end(finished)
     }
     guard case .response(let response) = decision else { throw SetUpError("no response") }

@@ -1,3 +1,4 @@
+import Access
 import Files
 import Glibc
 import Reactor
@@ -33,16 +34,17 @@ final class RunningWorker {
     let handover = Handover(listeners)
     let (control, root) = (try WorkerControl(supervisor: SharedWaker()), try DocumentRoot(path: folder.path))
     // Nothing in it waits for a disk, so that nobody has to run it.
-    guard let loader = FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8) else {
+    guard let loader = FileLoader(inMemory: limits.fileInMemory, capacity: 8) else {
       throw SetUpError("eventfd")
     }
-    let (bounds, site) = (limits, Site(root: folder.path))
+    let bounds = limits
+    guard let passwords = Passwords(files: [], capacity: 0) else { throw SetUpError("eventfd") }
+    let service = Service([ServedSite(Site(root: folder.path), root: root)], passwords: passwords)
     self.control = control
     thread = try Thread {
       do throws(Errno) {
         var worker = try Worker(
-          listeners: handover.take(), control: control, site: site, root: root, loader: loader,
-          requiresKernelTLS: false, limits: bounds)
+          listeners: handover.take(), control: control, service: service, loader: loader, limits: bounds)
         control.finish(.success(worker.run()))
       } catch {
         control.finish(.failure(error))

@@ -1,3 +1,4 @@
+import Access
 import Files
 import HTTP
 import Site
@@ -18,14 +19,22 @@ import Testing
 
   /// A context with these bounds, for files of the whole machine.
   static func makeContext(_ limits: Limits) throws -> WorkerContext {
-    let root = try DocumentRoot(path: "/")
-    let loader = try #require(FileLoader(root: root, inMemory: limits.fileInMemory, capacity: 8))
+    let (root, site) = (try DocumentRoot(path: "/"), Site(root: "/"))
+    let loader = try #require(FileLoader(inMemory: limits.fileInMemory, capacity: 8))
     let bounds = FileCache.Bounds(memory: 1 << 20, openFiles: 8, inMemory: limits.fileInMemory)
-    let files = FileCache(root: root, loader: loader, bounds: bounds) { _ in }
+    let files = FileCache(roots: [(root, FileNames())], loader: loader, bounds: bounds) { _ in }
     var context = WorkerContext(
-      limits: limits, files: files, policies: FilePolicies(site: Site(root: "/")), requiresKernelTLS: false)
+      limits: limits, files: files, policies: FilePolicies(sites: [site]),
+      authenticator: try noPasswords(),
+      service: Service([ServedSite(site, root: root)], passwords: try none()), log: nil)
     context.beginTurn()
     return context
+  }
+
+  static func none() throws -> Passwords { try #require(Passwords(files: [], capacity: 0)) }
+
+  static func noPasswords() throws -> Authenticator {
+    Authenticator(try none(), remembered: 0, answer: { _ in })
   }
 
   /// Puts bytes where a receive would, as many as fit. Returns how many there was room for.

@@ -4,6 +4,8 @@
 #   repo_root            prints the top folder of this repository
 #   cache_dir            prints (and makes) the cache folder
 #   need_packages NAME…  installs the Debian packages among NAMEs that are missing
+#   need_servers SERVICES NAME…  the same, and the services among them (a word each) are not started, now or at a boot
+#   as_root COMMAND…     runs it as root
 #   require_swift        ends the script if there is no Swift toolchain
 #   die MESSAGE          prints MESSAGE on stderr, ends the script with status 1
 #
@@ -73,4 +75,29 @@ need_packages() {
     printf '%s: installing %s\n' "${0##*/}" "${missing[*]}" >&2
     refresh_package_lists
     apt_quietly install --no-install-recommends "${missing[@]}"
+}
+
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# Debian starts a server when it installs it, and again at every boot. We want its program, not the service.
+need_servers() {
+    local policy=/usr/sbin/policy-rc.d
+    local -a services
+    read -ra services <<<"$1"
+    shift
+    [[ -n $(missing_packages "$@") ]] || return 0
+    if [[ ! -e $policy ]]; then
+        # Whatever happens, it must not stay: it keeps every service from being started.
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+        need_packages "$@"
+        as_root rm -f "$policy"
+        trap - EXIT
+    else
+        need_packages "$@"
+    fi
+    ((${#services[@]} == 0)) || ! command -v systemctl >/dev/null ||
+        as_root systemctl disable --quiet "${services[@]}" >/dev/null 2>&1 || true
 }

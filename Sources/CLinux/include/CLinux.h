@@ -45,6 +45,7 @@ extern const uint64_t CLinux_O_PATH;
 extern const uint64_t CLinux_RESOLVE_BENEATH;
 extern const uint64_t CLinux_RESOLVE_NO_MAGICLINKS;
 extern const uint64_t CLinux_RESOLVE_NO_XDEV;
+extern const uint64_t CLinux_RESOLVE_NO_SYMLINKS;
 // Since Linux 5.12.
 extern const uint64_t CLinux_RESOLVE_CACHED;
 
@@ -57,6 +58,10 @@ ssize_t CLinux_preadCached(int fd, void *bytes, size_t count, off_t offset);
 
 // cachestat(2), Linux 6.5: how many pages of a part of a file are in the page cache; -1 on failure.
 int64_t CLinux_cachedPages(int fd, uint64_t offset, uint64_t count);
+
+// memfd_create(2)
+int CLinux_memfdCreate(const char *name, unsigned int flags);
+extern const unsigned int CLinux_MFD_CLOEXEC;
 
 // setsockopt(2) levels and names of kernel TLS: tcp(7), Documentation/networking/tls.rst
 extern const int CLinux_SOL_TLS;

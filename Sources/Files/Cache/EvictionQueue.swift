@@ -121,19 +121,21 @@ private struct EntryList {
 /// Hashes of files that gave way lately. Each hash has one place, where a later one takes over.
 private struct GhostTable: ~Copyable {
   private static let count = 1 << 15
-  private var hashes = [UInt32](repeating: 0, count: count)
+  /// Made when the first file gives way.
+  private var hashes: [UInt32] = []
 
   private static func place(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash >> 32) & (count - 1) }
   private static func mark(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash) | 1 }
 
   mutating func insert(_ hash: UInt64) {
+    if hashes.isEmpty { hashes = [UInt32](repeating: 0, count: Self.count) }
     hashes[Self.place(hash)] = Self.mark(hash)
   }
 
   /// Whether it was there.
   mutating func remove(_ hash: UInt64) -> Bool {
     let place = Self.place(hash)
-    guard hashes[place] == Self.mark(hash) else { return false }
+    guard !hashes.isEmpty, hashes[place] == Self.mark(hash) else { return false }
     hashes[place] = 0
     return true
   }

@@ -1,3 +1,5 @@
+internal import Glibc
+
 extension FileCache {
   /// The first of the codings of a file that lies beside it and is no older, else the file itself. `order` are numbers of
   /// `FileNames`, a byte each, the first one lowest. `waiter` is told by `finish` if that takes a helper thread, and then comes again
@@ -22,25 +24,58 @@ extension FileCache {
     return file.isCached ? .file(file) : .failed(.exhausted)
   }
 
+  /// Looks for the codings of a file, all that `order` has, until one is found. Gives the file itself, if it is still in the cache.
+  public mutating func lookForCodings(
+    of file: FileReference, _ order: UInt32, now: LookTime, waiter: UInt64, waited: Finished?
+  ) -> Lookup {
+    retain(file)
+    defer { release(file) }
+    if case .waits(let number) = coded(file, order, now: now, waiter: waiter, waited: waited) {
+      return .waits(number)
+    }
+    return file.isCached ? .file(file) : .failed(.exhausted)
+  }
+
+  /// As `coded`, where all that is needed for it is known, and nothing has to be looked at; else nil.
+  @inline(__always)
+  public mutating func knownCoded(_ file: FileReference, _ order: UInt32, now: UInt64) -> FileReference? {
+    var rest = order
+    while rest != 0 {
+      let coding = UInt8(truncatingIfNeeded: rest)
+      rest >>= 8
+      guard let isThere = file.file.hasCoding(coding) else { return nil }
+      if isThere {
+        return find(file.file.key, PathKind(root: file.file.name.root, coding: coding), now: now)
+      }
+    }
+    return file
+  }
+
   private mutating func coding(
     _ coding: UInt8, of file: FileReference, _ now: LookTime, _ waiter: UInt64, _ waited: Finished?
   ) -> Lookup {
     let path = file.file.key
+    let kind = PathKind(root: file.file.name.root, coding: coding)
     if let isThere = file.file.hasCoding(coding) {
       guard isThere else { return .failed(.notFound) }
-      if let known = find(path, coding: coding, now: now.milliseconds), isUnchanged(known) {
+      if let known = find(path, kind, now: now.milliseconds), isUnchanged(known) {
         return .file(known)
       }
     }
     let lookup =
-      waited?.lookup(of: path, coding: coding)
-      ?? look(path, file.file.name.ending, coding: coding, now: now, waiter: waiter)
+      waited?.lookup(of: path, root: kind.root, coding: coding)
+      ?? look(path, file.file.name.ending, kind, now: now, waiter: waiter)
     switch lookup {
     case .waits: return lookup
     case .file(let found) where !found.file.isOlder(than: file.file):
       file.file.noteCoding(coding, isThere: true)
       return lookup
-    case .file, .directory, .failed:
+    case .file(let found):
+      counts.staleCodings += 1
+      noteStale(found.file.fullPath, kind.root)
+      file.file.noteCoding(coding, isThere: false)
+      return .failed(.notFound)
+    case .directory, .failed:
       file.file.noteCoding(coding, isThere: false)
       return .failed(.notFound)
     }
@@ -58,6 +93,15 @@ extension OpenFile {
     @_lifetime(borrow self)
     get {
       let bytes = unsafe UnsafeRawBufferPointer(start: path, count: name.count).bindMemory(to: UInt8.self)
+      return unsafe _overrideLifetime(bytes.span, borrowing: self)
+    }
+  }
+
+  /// Relative to the root, with all endings.
+  fileprivate var fullPath: Span<UInt8> {
+    @_lifetime(borrow self)
+    get {
+      let bytes = unsafe UnsafeRawBufferPointer(start: path, count: strlen(path)).bindMemory(to: UInt8.self)
       return unsafe _overrideLifetime(bytes.span, borrowing: self)
     }
   }

@@ -11,6 +11,8 @@ struct PendingLoad {
   let revision: UInt32
   /// Who wants it: values of the caller's.
   var waiters: [UInt64]
+  /// A folder of this name was found: it is meant unless a name with more behind it leads to a file.
+  var isFolder = false
 
   enum Subject {
     /// What a path leads to, NUL-terminated.
@@ -19,8 +21,8 @@ struct PendingLoad {
     case check(FileReference, path: [CChar], PathName)
     /// The rest of the window of an open file, retained, that begins here.
     case window(FileReference, offset: Int64)
-    /// The root's path.
-    case root
+    /// The path of the root with this number.
+    case root(Int)
   }
 }
 
@@ -29,12 +31,12 @@ extension FileCache {
 
   /// The look has to be left to a helper thread. `usable`: the entry that may be served meanwhile.
   mutating func wait(
-    _ key: OpenFile.Key, _ revision: UInt32, _ usable: Entry?, waiter: UInt64
+    _ key: OpenFile.Key, _ revision: UInt32, _ usable: Entry?, isFolder: Bool = false, waiter: UInt64
   ) -> Lookup {
     if let usable = unsafe usable {
       let subject = unsafe PendingLoad.Subject.check(
         FileReference(usable), path: Array(key.path), key.name)
-      if submit(unsafe .load(path: Array(key.path)), subject, revision, isUrgent: true) != nil {
+      if submit(job(key), subject, revision, isUrgent: true) != nil {
         unsafe usable.pointee.isBeingChecked = true
         unsafe retain(FileReference(usable))
       }
@@ -48,7 +50,13 @@ extension FileCache {
       return join(index, waiter)
     }
     let path = unsafe Array(key.path)
-    return start(.load(path: path), .path(path, key.name, hash: key.hash), revision, waiter)
+    return start(job(key), .path(path, key.name, hash: key.hash), revision, isFolder: isFolder, waiter)
+  }
+
+  private func job(_ key: OpenFile.Key) -> FileLoader.Job {
+    let path = unsafe Array(key.path)
+    guard let variant = ListingVariant(number: key.name.coding) else { return roots[key.name.root].job(path) }
+    return roots[key.name.root].listing(path, variant, number: key.name.root)
   }
 
   private mutating func join(_ index: Int, _ waiter: UInt64) -> Lookup {
@@ -58,12 +66,14 @@ extension FileCache {
   }
 
   private mutating func start(
-    _ job: FileLoader.Job, _ subject: PendingLoad.Subject, _ revision: UInt32, _ waiter: UInt64
+    _ job: FileLoader.Job, _ subject: PendingLoad.Subject, _ revision: UInt32, isFolder: Bool = false,
+    _ waiter: UInt64
   ) -> Lookup {
     guard let index = submit(job, subject, revision) else {
       counts.diskRefused += 1
       return .failed(.exhausted)
     }
+    pending[index].isFolder = isFolder
     return join(index, waiter)
   }
 
@@ -80,12 +90,13 @@ extension FileCache {
     return pending.count - 1
   }
 
-  /// Sees where the root's path leads, or has it seen, unless another worker does.
-  mutating func checkRoot(now: UInt64) {
+  /// Sees where a root's path leads, or has it seen, unless another worker does.
+  mutating func checkRoot(_ number: Int, now: UInt64) {
     // Who comes too early comes again soon: another worker may have looked just before this one's time.
-    nextRootCheck = now + DocumentRoot.trustMilliseconds / 5
+    roots[number].nextCheck = now + DocumentRoot.trustMilliseconds / 5
+    let root = roots[number].root
     guard root.beginCheck(now: now), !root.check(.cachedOnly, now: now) else { return }
-    if submit(.checkRoot, .root, 0) == nil { root.giveUpCheck() }
+    if submit(.checkRoot(root), .root(number), 0) == nil { root.giveUpCheck() }
   }
 
   // MARK: Parts of open files
@@ -121,7 +132,7 @@ extension FileCache {
     }
     let count = min(Residency.windowEnd(offset), file.file.size) - offset
     let lookup = start(
-      .read(descriptor: file.file.descriptor, offset: offset, count: count, isNear: isNear(file.file.status)),
+      .read(descriptor: file.file.descriptor, offset: offset, count: count, isNear: isNear(file.file)),
       .window(file, offset: offset), 0, waiter)
     // Open for as long as the helper thread reads.
     if case .waits = lookup { retain(file) }
@@ -140,24 +151,37 @@ extension FileCache {
     public let waiters: [UInt64]
     /// The path that was looked for, or nothing where a part of a file was.
     private let path: ArraySlice<CChar>?
-    private let coding: UInt8
+    private let kind: PathKind
+    private let mark: UInt32
 
     init(_ load: PendingLoad, _ lookup: Lookup) {
       identifier = load.identifier
       waiters = load.waiters
       self.lookup = lookup
-      if case .path(let path, let name, _) = load.subject {
+      if case .path(let path, let name, let hash) = load.subject {
         self.path = path[..<name.count]
-        coding = name.coding
+        kind = name.kind
+        mark = FileCache.mark(hash)
       } else {
         path = nil
-        coding = 0
+        kind = PathKind(root: 0, coding: 0)
+        mark = 0
       }
     }
 
+    /// What tells the path that was looked for from others, if there is nothing by it: see `FileCache.mark`.
+    public var missing: UInt32? {
+      if case .failed(.notFound) = lookup { mark } else { nil }
+    }
+
+    /// What it says of the part of a file that was waited for, if that can't be read; else nil.
+    public var failedPart: Lookup? {
+      if path == nil, case .failed = lookup { lookup } else { nil }
+    }
+
     /// What it says of a path; nil if it is about another, or if that has to be looked for once more.
-    public func lookup(of path: Span<UInt8>, coding: UInt8 = 0) -> Lookup? {
-      guard let own = self.path, own.count == path.count, coding == self.coding,
+    public func lookup(of path: Span<UInt8>, root: Int = 0, coding: UInt8 = 0) -> Lookup? {
+      guard let own = self.path, own.count == path.count, kind == PathKind(root: root, coding: coding),
         own.indices.allSatisfy({ UInt8(bitPattern: own[$0]) == path[$0] })
       else { return nil }
       if case .waits = lookup { return nil }
@@ -171,15 +195,20 @@ extension FileCache {
       return nil
     }
     let load = pending.remove(at: index)
-    followRoot()
+    switch load.subject {
+    case .path(_, let name, _), .check(_, _, let name): roots[name.root].follow()
+    case .root(let number): roots[number].follow()
+    case .window: break
+    }
     let lookup: Lookup
     switch (load.subject, completion.result) {
     case (.path(let path, let name, _), .loaded(let loaded)):
-      lookup = take(loaded, path, name, load)
-      if case .failed(.notFound) = lookup, lookFurther(load, path, name) { return nil }
+      let found = take(loaded, path, name, load)
+      if lookFurther(load, path, name, behind: found) { return nil }
+      if load.isFolder, case .failed(.notFound) = found { lookup = .directory } else { lookup = found }
     case (.check(let file, let path, let name), .loaded(let loaded)):
       let found = take(loaded, path, name, load)
-      if case .failed(.notFound) = found, lookFurther(load, path, name) { return nil }
+      if lookFurther(load, path, name, behind: found) { return nil }
       unsafe file.pointer.pointee.isBeingChecked = false
       release(file)
       return nil
@@ -207,10 +236,19 @@ extension FileCache {
     }
   }
 
-  /// Has the next of the files looked at that a path may lead to, for those who wait, if there is another.
-  private mutating func lookFurther(_ load: PendingLoad, _ path: [CChar], _ name: PathName) -> Bool {
-    guard name.coding == 0, let ending = names.number(after: name.ending) else { return false }
-    let suffix = names.suffixes(ending, 0).ending
+  /// Has the next of the files looked at that a path may lead to, for those who wait, if no file was found and there is another.
+  private mutating func lookFurther(
+    _ load: PendingLoad, _ path: [CChar], _ name: PathName, behind found: Lookup
+  ) -> Bool {
+    let isFolder: Bool
+    switch found {
+    case .failed(.notFound): isFolder = load.isFolder
+    case .directory: isFolder = true
+    case .file, .failed, .waits: return false
+    }
+    guard name.coding == 0, let ending = roots[name.root].names.number(after: name.ending)
+    else { return false }
+    let suffix = roots[name.root].names.suffixes(ending, 0).ending
     var next = name
     next.ending = ending
     let full = path[..<name.count] + suffix.map { CChar(bitPattern: $0) } + [0]
@@ -224,11 +262,13 @@ extension FileCache {
       case .check(let file, _, _): .check(file, path: Array(full), next)
       default: .path(Array(full), next, hash: hash)
       }
-    guard loader.submit(.load(path: Array(full)), identifier: load.identifier, isUrgent: true, answer: answer)
+    let job = roots[name.root].job(Array(full))
+    guard loader.submit(job, identifier: load.identifier, isUrgent: true, answer: answer)
     else { return false }
     pending.append(
       PendingLoad(
-        identifier: load.identifier, subject: subject, revision: revision, waiters: load.waiters))
+        identifier: load.identifier, subject: subject, revision: revision, waiters: load.waiters,
+        isFolder: isFolder))
     return true
   }
 

@@ -27,33 +27,34 @@ public struct FileCache: ~Copyable {
     public var openFiles: Int
     /// Files up to this many bytes are kept in memory; not more than `memory`.
     public var inMemory: Int
+    /// Bytes for listings that are too large for `inMemory`, each of which takes up a multiple of 64 KiB, and a descriptor.
+    public var listings: Int
 
     /// Names the bounds.
-    public init(memory: Int, openFiles: Int, inMemory: Int) {
+    public init(memory: Int, openFiles: Int, inMemory: Int, listings: Int = 0) {
+      self.listings = listings
       self.memory = memory
       self.openFiles = openFiles
       self.inMemory = inMemory
     }
   }
 
-  let root: DocumentRoot
-  /// The root's folder as this worker knows it, its number, and when to see whether the path leads there still.
-  private(set) var folder: RootFolder
-  private var folderNumber: UInt32
-  var nextRootCheck: UInt64 = 0
+  /// The folders whose files it has.
+  var roots: [ServedRoot]
   let loader: FileLoader
   /// Called by a helper thread with what it has done.
   let answer: @Sendable (FileCompletion) -> Void
   /// Says what is to be known of a file with this path.
-  private let describe: (Span<UInt8>, _ coding: UInt8) -> FileDescription
-  /// How paths become names of files.
-  let names: FileNames
+  private let describe: Describe
+  let noteStale: NoteStale
   private let seed: UInt64
   private var table = PathTable()
   /// Small files, by their bytes.
   private var inMemory: EvictionQueue
   /// Open files, by their number.
   private var open: EvictionQueue
+  /// Large listings, by their bytes.
+  private var listings: EvictionQueue
   let reader: FileReader
   /// The path that is looked for, with what is appended to it, NUL-terminated.
   let fullPath: UnsafeMutableBufferPointer<CChar>
@@ -65,24 +66,31 @@ public struct FileCache: ~Copyable {
   /// What it has counted.
   public var counts = FileCounts()
 
-  /// An empty cache. `describe` is called for every file that comes in, with its path relative to the root, without the ending
-  /// of a coding, and the coding. `answer` is called by helper threads of `loader`, and has to bring what they have
-  /// done to `finish`.
+  /// Says what is to be known of a file that comes in, by its path relative to the root, without the ending of a coding. The first
+  /// `asked` bytes of the path are what it is asked for by.
+  public typealias Describe = (Span<UInt8>, _ asked: Int, _ root: Int, _ coding: UInt8) -> FileDescription
+
+  /// Called with the path of a coding that is older than its file, relative to the root, each time that one is found.
+  public typealias NoteStale = (Span<UInt8>, _ root: Int) -> Void
+
+  /// An empty cache for the files of some folders, at least one. `describe` is called for every file that comes in. `answer` is
+  /// called by helper threads of `loader`, and has to bring what they have done to `finish`.
   public init(
-    root: DocumentRoot, names: FileNames = FileNames(), loader: FileLoader, bounds: Bounds,
-    describe: @escaping (Span<UInt8>, _ coding: UInt8) -> FileDescription = { _, _ in FileDescription() },
+    roots: [(root: DocumentRoot, names: FileNames)], loader: FileLoader, bounds: Bounds,
+    describe: @escaping Describe = { _, _, _, _ in FileDescription() },
+    noteStale: @escaping NoteStale = { _, _ in },
     answer: @escaping @Sendable (FileCompletion) -> Void
   ) {
-    self.names = names
     self.describe = describe
-    self.root = root
-    folderNumber = root.folderNumber
-    folder = root.folder
+    self.noteStale = noteStale
+    self.roots = roots.map { ServedRoot($0.root, $0.names) }
     self.loader = loader
     self.answer = answer
-    seed = root.hashSeed
+    // The same for all workers, which tell each other of changes by hashes.
+    seed = roots[0].root.hashSeed
     inMemory = EvictionQueue(limit: bounds.memory)
     open = EvictionQueue(limit: bounds.openFiles)
+    listings = EvictionQueue(limit: bounds.listings)
     reader = FileReader(inMemory: bounds.inMemory)
     unsafe fullPath = .allocate(capacity: Self.longestPath + 1)
   }
@@ -100,14 +108,19 @@ public struct FileCache: ~Copyable {
 
   /// The file known by `path`, if it need not be looked at. `path` is relative to the root, decoded, and a folder's ends
   /// with a slash or is empty: then its index is meant.
+  public mutating func find(_ path: Span<UInt8>, root: Int, now: UInt64) -> FileReference? {
+    find(path, PathKind(root: root, coding: 0), now: now)
+  }
+
+  /// The same beneath the first root, of which there are no others mostly: apart, because that saves instructions.
   public mutating func find(_ path: Span<UInt8>, now: UInt64) -> FileReference? {
-    find(path, coding: 0, now: now)
+    find(path, PathKind(root: 0, coding: 0), now: now)
   }
 
   @inline(__always)
-  mutating func find(_ path: Span<UInt8>, coding: UInt8, now: UInt64) -> FileReference? {
-    let hash = unsafe hash(path.bytes, coding)
-    guard let entry = unsafe entry(path, hash, coding) else { return nil }
+  mutating func find(_ path: Span<UInt8>, _ kind: PathKind, now: UInt64) -> FileReference? {
+    let hash = unsafe hash(path.bytes, kind)
+    guard let entry = unsafe entry(path, hash, kind) else { return nil }
     if unsafe entry.pointee.frequency < 3 { unsafe entry.pointee.frequency &+= 1 }
     guard unsafe now &- entry.pointee.checkedAt < Self.trustMilliseconds,
       unsafe entry.pointee.revisionPlace.current == entry.pointee.revision
@@ -116,11 +129,11 @@ public struct FileCache: ~Copyable {
   }
 
   @inline(__always)
-  private func entry(_ path: Span<UInt8>, _ hash: UInt64, _ coding: UInt8) -> Entry? {
+  func entry(_ path: Span<UInt8>, _ hash: UInt64, _ kind: PathKind) -> Entry? {
     var index = Int(truncatingIfNeeded: hash) & table.mask
     while let entry = unsafe table.slots[index].entry {
       if unsafe table.slots[index].hash == hash, unsafe entry.pointee.name.count == path.count,
-        unsafe entry.pointee.name.coding == coding, unsafe PathHash.equals(path.bytes, entry.pointee.path)
+        unsafe entry.pointee.name.kind == kind, unsafe PathHash.equals(path.bytes, entry.pointee.path)
       {
         return unsafe entry
       }
@@ -129,23 +142,30 @@ public struct FileCache: ~Copyable {
     return nil
   }
 
-  /// A hash for each coding of a path.
+  /// A hash for each kind of file that a path may ask for.
   @inline(__always)
-  private func hash(_ path: RawSpan, _ coding: UInt8) -> UInt64 {
-    PathHash.of(path, seed: seed &+ UInt64(coding) &* 0x9E37_79B9_7F4A_7C15)
+  private func hash(_ path: RawSpan, _ kind: PathKind) -> UInt64 {
+    PathHash.of(path, seed: kind.seed(seed))
   }
+
+  /// A number that tells a path from nearly all others, and is not 0: for those who have to remember a few for a moment.
+  public func mark(_ path: Span<UInt8>, root: Int, coding: UInt8 = 0) -> UInt32 {
+    unsafe Self.mark(hash(path.bytes, PathKind(root: root, coding: coding)))
+  }
+
+  static func mark(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash) | 1 }
 
   /// Whether a file that was found still has the content that its tag stands for: one in memory has, an open one is asked,
   /// where that can't wait for anybody.
   public func isUnchanged(_ file: FileReference) -> Bool {
-    guard !file.file.isInMemory, isNear(file.file.status) else { return true }
+    guard !file.file.isInMemory, isNear(file.file) else { return true }
     var status = stat()
     return unsafe fstat(file.file.descriptor, &status) != 0 || FileStatus(status) == file.file.status
   }
 
-  /// Whether a file lies on the root's own file system, and that is a disk of this machine.
-  func isNear(_ status: FileStatus) -> Bool {
-    folder.kind != .other && status.device == folder.identity.device
+  /// Whether a file lies on its root's own file system, and that is a disk of this machine.
+  func isNear(_ file: borrowing OpenFile) -> Bool {
+    roots[file.name.root].isNear(file.status)
   }
 
   /// What a path leads to.
@@ -162,26 +182,34 @@ public struct FileCache: ~Copyable {
 
   /// Looks at what `path` leads to now, for whoever `find` had no answer for. `waiter` is told by `finish` if that takes
   /// a helper thread.
-  public mutating func look(_ path: Span<UInt8>, now: LookTime, waiter: UInt64) -> Lookup {
+  public mutating func look(_ path: Span<UInt8>, root: Int = 0, now: LookTime, waiter: UInt64) -> Lookup {
     let namesFolder = path.isEmpty || path[path.count - 1] == UInt8(ascii: "/")
-    for ending in names.numbers(forFolder: namesFolder) {
-      let lookup = look(path, ending, coding: 0, now: now, waiter: waiter)
-      guard case .failed(.notFound) = lookup else { return lookup }
+    var isFolder = false
+    for ending in roots[root].names.numbers(forFolder: namesFolder) {
+      let lookup = look(
+        path, ending, PathKind(root: root, coding: 0), isFolder: isFolder, now: now, waiter: waiter)
+      switch lookup {
+      case .failed(.notFound): continue
+      // A page may have the name of the folder in which the pages beneath it are.
+      case .directory: isFolder = true
+      case .file, .failed, .waits: return lookup
+      }
     }
-    return .failed(.notFound)
+    return isFolder ? .directory : .failed(.notFound)
   }
 
-  /// Looks at one of the files that a path may lead to.
+  /// Looks at one of the files that a path may lead to. `isFolder`: there is a folder of its name, which is meant if there is no file.
   mutating func look(
-    _ path: Span<UInt8>, _ ending: UInt8, coding: UInt8, now: LookTime, waiter: UInt64
+    _ path: Span<UInt8>, _ ending: UInt8, _ kind: PathKind, isFolder: Bool = false, now: LookTime,
+    waiter: UInt64
   ) -> Lookup {
-    guard let key = makeKey(path, ending, coding) else { return .failed(.notFound) }
-    var known = unsafe entry(path, key.hash, coding)
+    guard let key = makeKey(path, ending, kind) else { return .failed(.notFound) }
+    var known = unsafe entry(path, key.hash, kind)
     counts.looks += 1
-    if now.milliseconds >= nextRootCheck { checkRoot(now: now.milliseconds) }
+    if now.milliseconds >= roots[kind.root].nextCheck { checkRoot(kind.root, now: now.milliseconds) }
     // Another worker may see a newer state just now: then what was seen here is looked at again.
     for _ in 0..<8 {
-      followRoot()
+      roots[kind.root].follow()
       let revision = key.revisionPlace.current
       // Old for sure, if another worker has said so. Else it may be served while a helper thread looks.
       let isUsable =
@@ -189,33 +217,24 @@ public struct FileCache: ~Copyable {
       if isUsable, let known = unsafe known, unsafe known.pointee.isBeingChecked {
         return unsafe .file(FileReference(known))
       }
-      let look = unsafe reader.look(key.path.baseAddress!, in: folder, .cachedOnly)
+      let look = unsafe reader.look(key.path.baseAddress!, in: roots[kind.root].folder, .cachedOnly)
       if case .wouldBlock = look {
         // What was not looked at for longer may have changed more than a second ago.
         let isRecent =
           unsafe known.map { unsafe now.milliseconds &- $0.pointee.checkedAt < Self.graceMilliseconds }
           ?? false
-        return unsafe wait(key, revision, isUsable && isRecent ? known : nil, waiter: waiter)
+        return unsafe wait(
+          key, revision, isUsable && isRecent ? known : nil, isFolder: isFolder, waiter: waiter)
       }
       if let lookup = unsafe settle(look, key, revision, known, now: now) { return lookup }
-      unsafe known = unsafe entry(path, key.hash, coding)
+      unsafe known = unsafe entry(path, key.hash, kind)
     }
     return .failed(.exhausted)
   }
 
-  /// Goes on with another folder if the root has become one. Whatever was seen before is old then, for all workers, and they
-  /// know it before anything of the new folder is served.
-  mutating func followRoot() {
-    let number = root.folderNumber
-    guard number != folderNumber else { return }
-    folderNumber = number
-    folder = root.folder
-    root.revisions.advanceAll()
-  }
-
   /// What the cache knows the path by, and the path to open. Good until the next call.
-  private func makeKey(_ path: Span<UInt8>, _ ending: UInt8, _ coding: UInt8) -> OpenFile.Key? {
-    let suffix = names.suffixes(ending, coding)
+  func makeKey(_ path: Span<UInt8>, _ ending: UInt8, _ kind: PathKind) -> OpenFile.Key? {
+    let suffix = roots[kind.root].names.suffixes(ending, kind.coding)
     let count = path.count + suffix.ending.count + suffix.coding.count
     guard count <= Self.longestPath else { return nil }
     let bytes = unsafe UnsafeMutableRawBufferPointer(fullPath)
@@ -226,26 +245,27 @@ public struct FileCache: ~Copyable {
     unsafe fullPath[count] = 0
     return unsafe key(
       UnsafeBufferPointer(rebasing: fullPath[...count]),
-      PathName(count: path.count, ending: ending, coding: coding))
+      PathName(count: path.count, ending: ending, root: kind.root, coding: kind.coding))
   }
 
   /// `path` is NUL-terminated.
   func key(_ path: UnsafeBufferPointer<CChar>, _ name: PathName) -> OpenFile.Key {
     let bytes = unsafe UnsafeRawBufferPointer(path).dropLast()
-    func hash(_ count: Int, _ coding: UInt8) -> UInt64 {
-      unsafe self.hash(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(count))), coding)
+    func hash(_ count: Int, _ kind: PathKind) -> UInt64 {
+      unsafe self.hash(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(count))), kind)
     }
     // A file is one file, whether it is asked for by its own name or as its folder's index.
-    let place = unsafe root.revisions.place(of: hash(bytes.count, 0))
+    let place = unsafe roots[name.root].root.revisions.place(
+      of: hash(bytes.count, PathKind(root: name.root, coding: 0)))
     return unsafe OpenFile.Key(
-      path: path, name: name, hash: hash(name.count, name.coding), revisionPlace: place)
+      path: path, name: name, hash: hash(name.count, name.kind), revisionPlace: place)
   }
 
   /// The entry that a path is known by.
   func entry(_ key: OpenFile.Key) -> Entry? {
     let bytes = unsafe UnsafeRawBufferPointer(key.path).bindMemory(to: UInt8.self)
     return unsafe entry(
-      UnsafeBufferPointer(rebasing: bytes[..<key.name.count]).span, key.hash, key.name.coding)
+      UnsafeBufferPointer(rebasing: bytes[..<key.name.count]).span, key.hash, key.name.kind)
   }
 
   // MARK: What a look has seen
@@ -262,7 +282,7 @@ public struct FileCache: ~Copyable {
       guard key.revisionPlace.current == revision else { return nil }
       unsafe known.pointee.checkedAt = now.milliseconds
       unsafe known.pointee.revision = revision
-      unsafe known.pointee.codingsLookedFor = 0
+      unsafe known.pointee.forgetCodings()
       return unsafe .file(FileReference(known))
     }
     // Without a free descriptor, a file that is known must not be lost.
@@ -273,7 +293,9 @@ public struct FileCache: ~Copyable {
       return closeOne() ? nil : .failed(.exhausted)
     }
     // A new state, to this worker at least: the others are told before anybody can see it.
-    guard let revision = root.revisions.areShared ? key.revisionPlace.advance(from: revision) : revision
+    guard
+      let revision = roots[key.name.root].root.revisions.areShared
+        ? key.revisionPlace.advance(from: revision) : revision
     else {
       if case .file(let found) = look, !found.isInMemory { close(found.descriptor) }
       return nil
@@ -297,14 +319,15 @@ public struct FileCache: ~Copyable {
     _ found: FoundFile, _ key: OpenFile.Key, _ revision: UInt32, isHot: Bool, now: LookTime
   ) -> Lookup {
     counts.loads += 1
-    let count = unsafe key.path.count - 1 - names.suffixes(key.name.ending, key.name.coding).coding.count
+    let coding = roots[key.name.root].names.suffixes(key.name.ending, key.name.coding).coding
+    let count = unsafe key.path.count - 1 - coding.count
     let path = unsafe UnsafeRawBufferPointer(key.path).bindMemory(to: UInt8.self)
-    let description = unsafe describe(UnsafeBufferPointer(rebasing: path[..<count]).span, key.name.coding)
+    let description = unsafe describe(
+      UnsafeBufferPointer(rebasing: path[..<count]).span, key.name.count, key.name.root, key.name.coding)
     guard let file = OpenFile(found, key, description, revision: revision, now: now) else {
       return .failed(.exhausted)
     }
-    let (weight, isInMemory) = (file.weight, file.isInMemory)
-    guard makeRoom(weight, isInMemory: isInMemory),
+    guard makeRoom(for: file),
       let memory = unsafe malloc(MemoryLayout<OpenFile>.stride)
     else { return .failed(.exhausted) }
     let entry = unsafe memory.bindMemory(to: OpenFile.self, capacity: 1)
@@ -313,24 +336,36 @@ public struct FileCache: ~Copyable {
       unsafe Self.free(entry)
       return .failed(.exhausted)
     }
-    if isInMemory {
-      unsafe inMemory.insert(entry, isKnown: isHot)
-    } else {
-      unsafe open.insert(entry, isKnown: isHot)
+    switch unsafe entry.pointee.room {
+    case .memory: unsafe inMemory.insert(entry, isKnown: isHot)
+    case .open: unsafe open.insert(entry, isKnown: isHot)
+    case .listings: unsafe listings.insert(entry, isKnown: isHot)
     }
     return unsafe .file(FileReference(entry))
   }
 
   // MARK: Giving way
 
-  /// Lets files give way until one of this weight fits; false if all that is left is being sent.
-  private mutating func makeRoom(_ weight: Int, isInMemory: Bool) -> Bool {
-    while isInMemory ? !inMemory.hasRoom(weight) : !open.hasRoom(weight) {
-      guard let victim = unsafe isInMemory ? inMemory.popVictim() : open.popVictim() else { return false }
+  /// Lets others give way until this one fits; false if all that is left is being sent.
+  private mutating func makeRoom(for file: borrowing OpenFile) -> Bool {
+    let weight = file.weight
+    while true {
+      let victim: Entry?
+      switch file.room {
+      case .memory:
+        if inMemory.hasRoom(weight) { return true }
+        unsafe victim = unsafe inMemory.popVictim()
+      case .open:
+        if open.hasRoom(weight) { return true }
+        unsafe victim = unsafe open.popVictim()
+      case .listings:
+        if listings.hasRoom(weight) { return true }
+        unsafe victim = unsafe listings.popVictim()
+      }
+      guard let victim = unsafe victim else { return false }
       counts.evictions += 1
       unsafe forget(victim)
     }
-    return true
   }
 
   /// Gives up an open file, so that its descriptor is free. False if there is none that is not being sent.
@@ -342,7 +377,7 @@ public struct FileCache: ~Copyable {
   }
 
   /// Whether `closeIdle` has something to do sooner or later.
-  public var hasOpenFiles: Bool { open.weight > 0 }
+  public var hasOpenFiles: Bool { open.weight > 0 || listings.weight > 0 }
 
   /// Closes open files that nobody has asked for since `time`, in milliseconds: a part of the table at each call.
   public mutating func closeIdle(since time: UInt64) {
@@ -357,7 +392,11 @@ public struct FileCache: ~Copyable {
   }
 
   private mutating func drop(_ entry: Entry) {
-    if unsafe entry.pointee.isInMemory { unsafe inMemory.remove(entry) } else { unsafe open.remove(entry) }
+    switch unsafe entry.pointee.room {
+    case .memory: unsafe inMemory.remove(entry)
+    case .open: unsafe open.remove(entry)
+    case .listings: unsafe listings.remove(entry)
+    }
     unsafe forget(entry)
   }
 
@@ -383,10 +422,10 @@ public struct FileCache: ~Copyable {
     let entry = unsafe reference.pointer
     unsafe entry.pointee.users -= 1
     guard unsafe entry.pointee.users == 0 && !entry.pointee.isCached else { return }
-    if unsafe entry.pointee.isInMemory {
-      unsafe inMemory.noteEnd(of: entry)
-    } else {
-      unsafe open.noteEnd(of: entry)
+    switch unsafe entry.pointee.room {
+    case .memory: unsafe inMemory.noteEnd(of: entry)
+    case .open: unsafe open.noteEnd(of: entry)
+    case .listings: unsafe listings.noteEnd(of: entry)
     }
     unsafe Self.free(entry)
   }

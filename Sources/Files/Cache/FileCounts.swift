@@ -10,6 +10,8 @@ public struct FileCounts: Sendable {
   public var diskWaits = 0
   /// Waits that were refused because too many wait already.
   public var diskRefused = 0
+  /// Times that a coding was passed over because it is older than its file.
+  public var staleCodings = 0
 
   /// Nothing yet.
   public init() {}
@@ -21,5 +23,6 @@ public struct FileCounts: Sendable {
     evictions += other.evictions
     diskWaits += other.diskWaits
     diskRefused += other.diskRefused
+    staleCodings += other.staleCodings
   }
 }

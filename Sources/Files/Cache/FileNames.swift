@@ -22,6 +22,9 @@ public struct FileNames: Sendable {
   private let bytes: [[UInt8]]
   private let codingBytes: [[UInt8]]
 
+  /// Of what names a folder, to which nothing is appended.
+  var nothing: UInt8 { UInt8(indexes.count) }
+
   /// The numbers of what is appended, one after the other, to a path that names a folder or not.
   func numbers(forFolder: Bool) -> Range<UInt8> {
     let first = UInt8(indexes.count)
@@ -30,7 +33,7 @@ public struct FileNames: Sendable {
 
   /// What follows a path.
   func suffixes(_ ending: UInt8, _ coding: UInt8) -> (ending: [UInt8], coding: [UInt8]) {
-    (bytes[Int(ending)], codingBytes[Int(coding)])
+    (bytes[Int(ending)], ListingVariant.isNumber(coding) ? [] : codingBytes[Int(coding)])
   }
 
   /// What comes after this one; nil behind the last.
@@ -47,6 +50,32 @@ struct PathName: Equatable {
   var count: Int
   /// What follows them: a number of `FileNames`.
   var ending: UInt8 = 0
-  /// Which coding of that file it is; 0 for the file itself.
-  var coding: UInt8 = 0
+  /// What is asked for by the path.
+  var kind: PathKind
+
+  init(count: Int, ending: UInt8 = 0, root: Int = 0, coding: UInt8 = 0) {
+    self.count = count
+    self.ending = ending
+    kind = PathKind(root: root, coding: coding)
+  }
+
+  var root: Int { kind.root }
+  var coding: UInt8 { kind.coding }
+}
+
+/// What tells apart files that are asked for by the same path.
+struct PathKind: Equatable {
+  private let value: UInt32
+
+  init(root: Int, coding: UInt8) {
+    value = UInt32(truncatingIfNeeded: root) << 8 | UInt32(coding)
+  }
+
+  /// Beneath which of the cache's roots it lies.
+  var root: Int { Int(value >> 8) }
+  /// Which coding of that file it is, 0 for the file itself; or which listing of that folder: `ListingVariant.number`.
+  var coding: UInt8 { UInt8(truncatingIfNeeded: value) }
+
+  /// The seed of its hashes.
+  func seed(_ seed: UInt64) -> UInt64 { seed &+ UInt64(value) &* 0x9E37_79B9_7F4A_7C15 }
 }

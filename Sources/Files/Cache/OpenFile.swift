@@ -15,16 +15,19 @@ public struct OpenFile: ~Copyable {
   public let policy: Int32
   /// Stands for the content: made of it where it is in memory, else of the file's status.
   public let tagState: UInt64
-  /// Another content may have the same `tagState`: the file has changed so lately that its next change may get the same
-  /// time.
-  public let isRacy: Bool
+  /// What `tagState` is good for; weak where the file has changed so lately that its next change may get the same time.
+  public let tagStrength: TagStrength
+  /// It has changed so lately, and is looked at anew each time.
+  let isRacy: Bool
+  /// `modifiedSeconds` says something.
+  public var hasModificationTime: Bool { status.hasModificationTime }
 
   let status: FileStatus
   /// NUL-terminated, relative to the root; the cache knows it by its first bytes.
   let path: UnsafeMutablePointer<CChar>
   let name: PathName
   let hash: UInt64
-  /// What it counts against the cache's bound: bytes, or 1 for a descriptor.
+  /// What it counts against the cache's bound: bytes, or 1 for a file's descriptor.
   let weight: Int
 
   /// When the file was last known to be what its path names, in milliseconds.
@@ -32,13 +35,26 @@ public struct OpenFile: ~Copyable {
   /// The number of its path when it was last looked at.
   var revision: UInt32
   let revisionPlace: Revisions.Place
+  /// What of a request decides what is sent for it: bits of the caller's.
+  public private(set) var selectors: UInt8
+  /// Those that hold whatever is known of its codings.
+  private let ownSelectors: UInt8
+  private let codingSelector: UInt8
+  /// Those of every request: until it is known whether it has codings, all are looked at more closely.
+  private let everySelector: UInt8
   /// Which of its codings may lie beside it: a bit for each.
   private let codings: UInt8
   /// Which codings were looked for since the last look at this file: a bit for each.
-  var codingsLookedFor: UInt8 = 0
+  private var codingsLookedFor: UInt8 = 0
   private var codingsFound: UInt8 = 0
+  /// The same since it came into the cache.
+  private var codingsEverLookedFor: UInt8 = 0
   /// There is one of them at least, or it is one itself.
-  public var variesByCoding: Bool { codingsFound != 0 || name.coding != 0 }
+  public var variesByCoding: Bool { codingsFound != 0 || name.coding != 0 && !isListing }
+  /// The number of the root that it is beneath.
+  public var root: Int { name.root }
+  /// It was made of a folder's entries: it has no time of its own.
+  public var isListing: Bool { ListingVariant.isNumber(name.coding) }
   /// A helper thread looks whether it has changed.
   var isBeingChecked = false
   /// How often it was asked for lately, at most 3: see EvictionQueue.
@@ -100,6 +116,10 @@ public struct OpenFile: ~Copyable {
     status = found.status
     name = key.name
     codings = description.codings
+    ownSelectors = description.selectors
+    codingSelector = description.codingSelector
+    everySelector = description.everySelector
+    selectors = ownSelectors | (codings == 0 ? 0 : codingSelector | everySelector)
     hash = key.hash
     revisionPlace = key.revisionPlace
     self.revision = revision
@@ -109,16 +129,26 @@ public struct OpenFile: ~Copyable {
     if found.isInMemory {
       weight = unsafe Self.overhead + pathOffset + key.path.count
       unsafe tagState = ContentHash.of(found.content)
+      tagStrength = .strong
+      isRacy = false
+    } else if let tag = found.tag {
+      weight = (Int(found.size) + Self.pageUnit - 1) / Self.pageUnit * Self.pageUnit
+      tagState = tag
+      tagStrength = .strong
       isRacy = false
     } else {
       weight = 1
       let time = now.wallNanoseconds
       isRacy = !found.status.isSettled(atNanoseconds: time)
+      tagStrength = isRacy ? .weak : found.status.tagStrength
       // No other look at it may find the same.
       tagState = found.status.tagState &+ (isRacy ? UInt64(bitPattern: time) | 1 : 0)
       if !found.isResident { residency = Residency(size: found.status.size) }
     }
   }
+
+  /// What a listing in an open file weighs at least, and a multiple of it: so there are not too many of them.
+  static var pageUnit: Int { 64 << 10 }
 
   /// What an entry takes beside its content: itself, its place in the table, and what malloc adds.
   private static var overhead: Int { MemoryLayout<OpenFile>.size + 96 }
@@ -130,6 +160,7 @@ public struct OpenFile: ~Copyable {
 
   /// Whether a look has found the very same state and content.
   func isSame(as found: FoundFile) -> Bool {
+    if let tag = found.tag { return tag == tagState && found.size == size }
     guard status == found.status, isInMemory == found.isInMemory, !isRacy else { return false }
     // Even with the same times: they have a clock's ticks, and stores through a mapping (mmap(2)) need not change them.
     return unsafe !isInMemory
@@ -138,7 +169,21 @@ public struct OpenFile: ~Copyable {
   }
 
   /// Some of its codings lie beside it, or may: it is not known of all that there is none.
-  public var mayBeCoded: Bool { codings & ~(codingsLookedFor & ~codingsFound) != 0 }
+  private var mayBeCoded: Bool { codings & ~(codingsLookedFor & ~codingsFound) != 0 }
+
+  /// It is known whether it has codings, as of late: Vary is to be said of it whoever asks, those too who want no coding.
+  public var knowsWhetherItVaries: Bool { codingsFound != 0 || codings & ~codingsEverLookedFor == 0 }
+
+  /// What was known of its codings may have changed.
+  mutating func forgetCodings() {
+    codingsLookedFor = 0
+    setSelectors()
+  }
+
+  private mutating func setSelectors() {
+    selectors =
+      ownSelectors | (mayBeCoded ? codingSelector : 0) | (knowsWhetherItVaries ? 0 : everySelector)
+  }
 
   /// What was found of its coding, if it was looked for since the last look at this file.
   func hasCoding(_ coding: UInt8) -> Bool? {
@@ -149,7 +194,9 @@ public struct OpenFile: ~Copyable {
   mutating func noteCoding(_ coding: UInt8, isThere: Bool) {
     let didVary = variesByCoding
     codingsLookedFor |= 1 << coding
+    codingsEverLookedFor |= 1 << coding
     codingsFound = codingsFound & ~(1 << coding) | (isThere ? 1 << coding : 0)
+    setSelectors()
     guard variesByCoding != didVary else { return }
     headCount = 0
     headDate = .min
@@ -224,8 +271,14 @@ public struct FileDescription: Sendable {
   public var headCount: Int
   /// Which of its codings may lie beside it: a bit for each number of `FileNames`.
   public var codings: UInt8
+  /// What of a request decides what is sent for the file, a bit for each.
+  public var selectors: UInt8 = 0
+  /// The same for its codings, as long as there may be some.
+  public var codingSelector: UInt8 = 0
+  /// One that every request has: as long as nobody has looked whether there are some.
+  public var everySelector: UInt8 = 0
 
-  /// Names the parts.
+  /// Names the parts of a file of which all requests are answered in the same way.
   public init(policy: Int32 = 0, headCount: Int = 512, codings: UInt8 = 0) {
     self.policy = policy
     self.headCount = headCount
@@ -247,4 +300,13 @@ public struct FileReference {
     @inlinable unsafeAddress { unsafe UnsafePointer(pointer) }
     @inlinable nonmutating unsafeMutableAddress { unsafe pointer }
   }
+}
+
+extension OpenFile {
+  /// What a resource takes up, and is bounded with others by.
+  enum Room {
+    case memory, open, listings
+  }
+
+  var room: Room { isInMemory ? .memory : isListing ? .listings : .open }
 }

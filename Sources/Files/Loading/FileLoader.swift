@@ -3,21 +3,23 @@ internal import Glibc
 internal import Synchronization
 
 /// Does for workers what may have to wait for a disk, on helper threads: opens and reads files, brings parts of them into the
-/// page cache, and sees where the root's path leads.
+/// page cache, and sees where roots' paths lead.
 ///
-/// There are two bounded queues: for the root's own file system, where that is a disk of this machine, and for all others. A
+/// There are two bounded queues: for roots' own file systems, where those are disks of this machine, and for all others. A
 /// disk or a network that hangs takes the threads that wait for it, and then its queue; whoever wants more of it is refused at
-/// once. One thread serves nothing but the root's own file system, so that this one goes on while others hang. What needs no
+/// once. One thread serves nothing but roots' own file systems, so that these go on while others hang. What needs no
 /// disk goes on without all this.
 public final class FileLoader: Sendable {
   /// What is to be done.
   enum Job: Sendable {
-    /// Look at a path, NUL-terminated.
-    case load(path: [CChar])
+    /// Look at a path beneath a root, NUL-terminated. `isNear`: the root is on a disk of this machine.
+    case load(DocumentRoot, path: [CChar], isNear: Bool)
+    /// Read the folder of a path beneath a root, NUL-terminated, and make a listing of it. The root's number is that of the caller.
+    case list(DocumentRoot, number: Int, path: [CChar], ListingVariant, isNear: Bool)
     /// Bring a part of an open file into the page cache. `isNear`: it lies on the root's own file system.
     case read(descriptor: Int32, offset: Int64, count: Int64, isNear: Bool)
-    /// See where the root's path leads.
-    case checkRoot
+    /// See where a root's path leads.
+    case checkRoot(DocumentRoot)
   }
 
   struct Order: Sendable {
@@ -28,20 +30,33 @@ public final class FileLoader: Sendable {
     let answer: @Sendable (FileCompletion) -> Void
   }
 
-  private let root: DocumentRoot
   private let inMemory: Int
   /// For the root's own file system.
   private let near: JobQueue
   /// For all others.
   private let far: JobQueue
+  /// For listings, where there are any: they take long, and keep nothing else waiting.
+  private let listings: Listings?
 
-  /// Queues for `capacity` jobs each; files up to `inMemory` bytes are read. Nil if the process has no descriptor left.
-  public init?(root: DocumentRoot, inMemory: Int, capacity: Int) {
+  private struct Listings {
+    let lister: FolderLister
+    let near: JobQueue
+    let far: JobQueue
+  }
+
+  /// Queues for `capacity` jobs each; files up to `inMemory` bytes are read. Folders are listed if there is a `lister`. Nil if
+  /// the process has no descriptor left.
+  public init?(inMemory: Int, capacity: Int, lister: FolderLister? = nil) {
     guard let near = JobQueue(capacity: capacity), let far = JobQueue(capacity: capacity) else { return nil }
-    self.root = root
     self.inMemory = inMemory
     self.near = near
     self.far = far
+    guard let lister else {
+      listings = nil
+      return
+    }
+    guard let near = JobQueue(capacity: capacity), let far = JobQueue(capacity: capacity) else { return nil }
+    listings = Listings(lister: lister, near: near, far: far)
   }
 
   /// Puts a job into its queue, at the front if it is urgent; false if that is full. `answer` is called by a helper thread.
@@ -52,8 +67,11 @@ public final class FileLoader: Sendable {
     let order = Order(job: job, identifier: identifier, isUrgent: isUrgent, answer: answer)
     switch job {
     // Where its path leads is not known before.
-    case .load: return root.folder.kind == .other ? far.append(order) : near.append(order)
-    case .read(_, _, _, let isNear): return isNear ? near.append(order) : far.append(order)
+    case .list(_, _, _, _, let isNear):
+      guard let listings else { return false }
+      return isNear ? listings.near.append(order) : listings.far.append(order)
+    case .load(_, _, let isNear), .read(_, _, _, let isNear):
+      return isNear ? near.append(order) : far.append(order)
     case .checkRoot: return far.append(order)
     }
   }
@@ -74,6 +92,23 @@ public final class FileLoader: Sendable {
     }
   }
 
+  /// The life of a helper thread that lists folders: a few are enough. `isNear`: those of the root's own file system, else those
+  /// of all others.
+  public func runListings(isNear: Bool) {
+    guard let listings else { return }
+    while true {
+      let order = isNear ? listings.near.wait() : listings.far.wait()
+      guard case .list(let root, let number, let path, let variant, _) = order.job else { continue }
+      let list = listings.lister.list(
+        path, variant, in: root.folder, number: number, isNear ? .nearby : .blocking, inMemory: inMemory)
+      if let list {
+        order.answer(FileCompletion(identifier: order.identifier, result: .loaded(list)))
+      } else if !listings.far.append(order) {
+        order.answer(.refused(order.identifier))
+      }
+    }
+  }
+
   /// Bytes of a file that are read at once to bring them into the page cache.
   private static var readStep: Int { 128 << 10 }
 
@@ -81,7 +116,7 @@ public final class FileLoader: Sendable {
     _ job: Job, _ patience: Patience, _ reader: borrowing FileReader, _ passage: UnsafeMutableRawBufferPointer
   ) -> FileCompletion.Result? {
     switch job {
-    case .load(let path):
+    case .load(let root, let path, _):
       // Before the look: what changes after that is newer than what is found.
       let time = LookTime.now()
       let folder = root.folder
@@ -90,9 +125,11 @@ public final class FileLoader: Sendable {
       }
       if case .wouldBlock = look { return nil }
       return .loaded(LoadedFile(look, at: time))
+    // In queues of their own.
+    case .list: return .loaded(LoadedFile(.failed(.inputOutput), at: .now()))
     case .read(let descriptor, let offset, let count, _):
       return .read(isDone: unsafe Self.read(descriptor, offset, count, through: passage))
-    case .checkRoot:
+    case .checkRoot(let root):
       _ = root.check(.blocking, now: LookTime.now().milliseconds)
       return .rootIsChecked
     }
@@ -144,11 +181,21 @@ struct LoadedFile: Sendable {
   }
 
   let outcome: Outcome
+  /// See `FoundFile`.
+  let tag: UInt64?
   /// When the look began: the worker may learn of it much later.
   let time: LookTime
 
+  /// What was made of a folder; the tag is made of its content.
+  init(outcome: Outcome, tag: UInt64? = nil, at time: LookTime) {
+    self.time = time
+    self.outcome = outcome
+    self.tag = tag
+  }
+
   init(_ look: Look, at time: LookTime) {
     self.time = time
+    tag = nil
     outcome =
       switch look {
       case .file(let file):
@@ -172,7 +219,8 @@ struct LoadedFile: Sendable {
       body(
         .file(
           unsafe FoundFile(
-            descriptor: descriptor, status: status, content: content.bytes, isResident: isResident)))
+            descriptor: descriptor, status: status, content: content.bytes, isResident: isResident, tag: tag))
+      )
     }
   }
 }

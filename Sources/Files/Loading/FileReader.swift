@@ -22,6 +22,8 @@ struct FoundFile {
   let content: UnsafeRawBufferPointer
   /// Nothing of it can be anywhere but in memory.
   let isResident: Bool
+  /// Made of the content, where that was made here; else the content or the status tells one state from another.
+  var tag: UInt64?
 
   var isInMemory: Bool { descriptor < 0 }
   /// In bytes: what was read, or what the status says.

@@ -30,23 +30,32 @@ public final class DocumentRoot: Sendable {
   let revisions: Revisions
   /// Makes the hashes of paths such as nobody outside can foresee; the same for all workers, which share `revisions`.
   let hashSeed = UInt64.random(in: .min ... .max)
+  /// What becomes of symbolic links in the folder.
+  private let links: LinkPolicy
   /// Whether symbolic links that stay inside are followed. Not where the kernel has no `openat2(2)` (before 5.6,
   /// or in a sandbox): then no link is.
-  public var followsLinks: Bool { support.beneath }
+  public var followsLinks: Bool { support.beneath && links.areFollowed }
 
-  /// Opens the folder. `isShared`: several workers serve it.
-  public convenience init(path: String, isShared: Bool = false) throws(RootError) {
-    try self.init(path: path, isShared: isShared, support: nil)
+  /// Opens the folder. `isShared`: several workers serve it. `followsLinks`: symbolic links that stay inside are followed;
+  /// those in `path` itself are in any case.
+  public convenience init(
+    path: String, isShared: Bool = false, followsLinks: Bool = true
+  ) throws(RootError) {
+    try self.init(path: path, isShared: isShared, followsLinks: followsLinks, support: nil)
   }
 
   /// For tests: `support` in place of what this kernel can do.
-  init(path: String, isShared: Bool, support: LookupSupport?) throws(RootError) {
+  init(
+    path: String, isShared: Bool, followsLinks: Bool = true, support: LookupSupport?
+  ) throws(RootError) {
     let descriptor = unsafe Glibc.open(path, Self.flags)
     guard descriptor >= 0 else { throw RootError(path) }
     self.path = path.utf8CString
     self.support = support ?? LookupSupport(probing: descriptor)
+    links = followsLinks ? .followed(rootName: PathComponents(absolute: path)) : .refused
     guard let identity = RootFolder.Identity(of: descriptor) else { throw RootError(path) }
-    let folder = RootFolder(descriptor: descriptor, identity: identity, support: self.support)
+    let folder = RootFolder(
+      descriptor: descriptor, identity: identity, support: self.support, links: links)
     state = Mutex(State(folder: folder, checkedAt: 0))
     revisions = Revisions(areShared: isShared)
   }
@@ -105,7 +114,7 @@ public final class DocumentRoot: Sendable {
       close(descriptor)
       return
     }
-    let found = RootFolder(descriptor: descriptor, identity: identity, support: support)
+    let found = RootFolder(descriptor: descriptor, identity: identity, support: support, links: links)
     state.withLock { $0.folder = found }
     generation.wrappingAdd(1, ordering: .releasing)
   }

@@ -22,7 +22,20 @@ struct FileStatus: Equatable, Sendable {
   /// The time of change tells this state from all later ones: it is so long ago that a file system with the coarsest
   /// clock (2 s) gives the next change another time. Until then, two contents can have one status (git calls that racy).
   func isSettled(atNanoseconds now: Int64) -> Bool {
-    changedNanoseconds &+ 2_000_000_000 < now
+    changedNanoseconds < now &- 2_000_000_000
+  }
+
+  /// The time of modification says something. The first two seconds of 1970 do not: whoever makes images that are the same each
+  /// time (OSTree and Guix: 0, Nix: 1) gives them to every file, whatever it holds.
+  var hasModificationTime: Bool { !(0..<2_000_000_000).contains(modifiedNanoseconds) }
+
+  /// What `tagState` is good for. File systems without a time of change (SquashFS, EROFS, ISO 9660, FAT) give that of modification
+  /// for it, which in images are whole seconds, of the image-maker's choice: two images can have another content under the same
+  /// inode, size and times. A time of the kernel's own has a fraction (where it has not, on ext4 with inodes of 128 bytes, nothing
+  /// is lost but resumed downloads).
+  var tagStrength: TagStrength {
+    let isOwn = changedNanoseconds != modifiedNanoseconds || changedNanoseconds % 1_000_000_000 != 0
+    return isOwn ? .strong : hasModificationTime ? .weak : .none
   }
 
   /// A number for an entity-tag. The time of change is in it, which nobody can set back, as they can the time of
@@ -34,9 +47,23 @@ struct FileStatus: Equatable, Sendable {
   }
 }
 
+/// How far a file's tag tells its contents apart: RFC 9110 §8.8.1.
+public enum TagStrength: Sendable {
+  /// Not at all: nothing can be said to be the same.
+  case none
+  /// As far as a time of modification does.
+  case weak
+  /// No other content has it.
+  case strong
+}
+
 extension timespec {
-  /// Nanoseconds since 1970; wraps for times that no file system can hold in 64 bits.
-  var nanoseconds: Int64 { Int64(tv_sec) &* 1_000_000_000 &+ Int64(tv_nsec) }
+  /// Nanoseconds since 1970; for times before 1677 and after 2262, which some file systems can hold, the nearest that there are.
+  var nanoseconds: Int64 {
+    let (seconds, isBeyond) = Int64(tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+    let (sum, isJustBeyond) = seconds.addingReportingOverflow(Int64(tv_nsec))
+    return isBeyond || isJustBeyond ? (tv_sec < 0 ? .min : .max) : sum
+  }
 }
 
 /// A number that stands for bytes: differs where they differ, but for a chance of 1 in 2⁶⁴. No protection against someone

@@ -29,6 +29,8 @@ final class RootFolder: Sendable {
   /// As long as the folder is open, no other can get its inode.
   let identity: Identity
   private let support: LookupSupport
+  /// What becomes of symbolic links in it.
+  let links: LinkPolicy
 
   /// What tells one folder from another.
   struct Identity: Equatable {
@@ -45,10 +47,11 @@ final class RootFolder: Sendable {
   }
 
   /// Takes over the descriptor of a folder.
-  init(descriptor: Int32, identity: Identity, support: LookupSupport) {
+  init(descriptor: Int32, identity: Identity, support: LookupSupport, links: LinkPolicy) {
     self.descriptor = descriptor
     self.identity = identity
     self.support = support
+    self.links = links
     kind = Self.kind(of: descriptor)
   }
 
@@ -83,8 +86,11 @@ final class RootFolder: Sendable {
   /// Opens what a path names, if that is beneath the folder: `openat2(2)`, RESOLVE_BENEATH. `path` is relative and
   /// NUL-terminated; neither `..` nor a symbolic link leads out, whatever changes on the disk meanwhile. -1 and `errno` on
   /// failure; with `cachedOnly`, EAGAIN and EXDEV say that only a look that may wait can tell, with `nearby`, EXDEV does.
+  ///
+  /// An absolute link leads out as far as the kernel is concerned; where waiting is allowed, those that lead to something in
+  /// the folder are followed: see AbsoluteLinks.swift.
   func open(_ path: UnsafePointer<CChar>, _ flags: Int32, _ patience: Patience) -> Int32 {
-    let beneath = CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS
+    let beneath = CLinux_RESOLVE_BENEATH | CLinux_RESOLVE_NO_MAGICLINKS | links.resolveFlags
     switch patience {
     case .cachedOnly:
       guard answersFromCaches else {
@@ -95,12 +101,12 @@ final class RootFolder: Sendable {
       let cached = kind == .memory ? 0 : CLinux_RESOLVE_CACHED
       return unsafe CLinux_openat2(
         descriptor, path, UInt64(flags), beneath | cached | CLinux_RESOLVE_NO_XDEV)
-    case .nearby where support.beneath:
-      return unsafe CLinux_openat2(descriptor, path, UInt64(flags), beneath | CLinux_RESOLVE_NO_XDEV)
     case .nearby, .blocking:
-      return support.beneath
-        ? unsafe CLinux_openat2(descriptor, path, UInt64(flags), beneath)
-        : unsafe openWithoutLinks(path, flags)
+      guard support.beneath else { return unsafe openWithoutLinks(path, flags) }
+      let resolve = patience == .nearby ? beneath | CLinux_RESOLVE_NO_XDEV : beneath
+      let found = unsafe CLinux_openat2(descriptor, path, UInt64(flags), resolve)
+      guard found < 0, errno == EXDEV, links.areFollowed else { return found }
+      return unsafe openThroughAbsoluteLinks(path, flags, resolve)
     }
   }
 

@@ -1,3 +1,4 @@
+import Access
 import Files
 import HTTP
 import Reactor
@@ -7,6 +8,8 @@ import TLS
 struct Connection: ~Copyable {
   /// What the connection is about.
   enum Phase {
+    /// Waiting for what the balancer says of the client.
+    case introducing
     /// The TLS handshake.
     case handshaking
     /// Waiting for a request, or for the rest of its head.
@@ -65,14 +68,20 @@ struct Connection: ~Copyable {
   private var unread = OwnedBytes()
   /// So many of these bytes are known to be an incomplete head.
   private var parsedCount: UInt32 = 0
+  /// What holds for all its requests.
+  let requestTraits: RequestHead.Traits
   /// A request's head has begun to arrive.
   var headHasBegun = true
   /// The request whose content is passed over.
   var discard: Discard?
   /// The head of the request that waits for a disk.
   var waitingHead = OwnedBytes()
-  /// The number of the wait for a disk; 0 for none.
+  /// The number of the wait for a disk, or for the check of a password; 0 for none.
   var waitNumber: UInt64 = 0
+  /// Paths that the request has waited for in vain.
+  var missing = SIMD4<UInt32>()
+  /// What such a check has said of the request that waits, or waits for a disk now.
+  var verdict: Authenticator.Verdict?
   /// The poller has said that both directions are over.
   var hasFailed = false
   /// The client has asked for a new key that there can't be, so that this response is the last; or the kernel can't open what
@@ -90,12 +99,26 @@ struct Connection: ~Copyable {
   /// How the client takes it.
   var uptake = Uptake()
 
+  /// What was settled by the handshake.
+  var facts = SecurityFacts()
+  /// The name that the client has asked for then, and whose certificate it has shown, for the log.
+  var securityNames = OwnedBytes()
+  var serverNameCount: UInt16 = 0
+  /// The client's address, once somebody has asked.
+  var peer: Socket.Peer?
+  /// When the request was taken up whose response was not sent at once, in milliseconds (the low bits); 0 for none.
+  var began: UInt32 = 0
+  /// What the log is to be told of it, if it is not sent in one turn.
+  var logged = OwnedBytes()
+
   init(socket: consuming Socket, session: consuming Session?, context: borrowing WorkerContext) {
     transport = Transport(socket: socket, session: session, context: context)
     let isSecure = transport.isSecure
+    requestTraits = context.responder.requestTraits(isSecure: isSecure)
     phase = isSecure ? .handshaking : .receiving
     deadline = context.deadline(
       in: isSecure ? context.limits.handshakeMilliseconds : context.limits.headMilliseconds)
+    if !context.proxies.isEmpty { expectIntroduction(context) }
   }
 
   // MARK: What the worker calls
@@ -112,7 +135,9 @@ struct Connection: ~Copyable {
     if !unread.isEmpty { takeUpUnread(&context) }
     // Nearly always: a request comes, its response goes out whole, and nothing is left to do.
     let step = phase == .receiving ? receiveRequests(&context) : .onward
-    if case .stop(.wait) = step, context.receivedCount == 0, context.outboxIsEmpty { return .wait }
+    if case .stop(.wait) = step, context.receivedCount == 0, context.outboxIsEmpty, !context.log.hasDraft {
+      return .wait
+    }
     return conclude(step, &context)
   }
 
@@ -134,8 +159,11 @@ struct Connection: ~Copyable {
     context.beginTurn()
     if waitsForDisk { return conclude(diskTimedOut(&context), &context) }
     switch phase {
+    case .introducing:
+      context.metrics.introductionsRefused += 1
+      return .close
     case .handshaking:
-      context.metrics.handshakesFailed += 1
+      context.metrics.note(.timeout)
       return .close
     case .receiving:
       if !unread.isEmpty {
@@ -159,6 +187,7 @@ struct Connection: ~Copyable {
   mutating func stop(context: inout WorkerContext) -> TurnOutcome {
     context.beginTurn()
     switch phase {
+    case .introducing: return .close
     case .handshaking:
       deadline = min(deadline, context.deadline(in: context.limits.lastHandshakeMilliseconds))
       return .wait
@@ -182,6 +211,7 @@ struct Connection: ~Copyable {
   /// Gives back what is not the connection's own, before it is removed.
   mutating func release(to context: inout WorkerContext) {
     context.metrics.keyUpdates += transport.keyUpdatesSent
+    if context.log.isOn { endRecord(isWhole: false, &context) }
     releaseFile(&context)
   }
 
@@ -197,6 +227,7 @@ struct Connection: ~Copyable {
     while true {
       switch step {
       case .stop(.close):
+        if context.log.isOn { endRecord(isWhole: false, &context) }
         // An alert, perhaps. If it can't leave, nothing is lost.
         if !context.outboxIsEmpty { _ = transport.flushOutbox(&outgoing, &context) }
         return .close
@@ -218,9 +249,11 @@ struct Connection: ~Copyable {
           unread = kept
           parsedCount = UInt32(context.parsedCount)
         }
+        if context.log.hasDraft { keepRecord(&context) }
         return outcome
       case .onward:
         switch phase {
+        case .introducing: step = takeIntroduction(&context)
         // That there is room to send is of no interest to one that has to receive, and is always said once.
         case .handshaking: step = .stop(mayReceive || isWaitingForRoom ? .handshake : .wait)
         case .receiving: step = receiveRequests(&context)
@@ -244,13 +277,16 @@ struct Connection: ~Copyable {
       isWaitingForRoom = true
       return .stop(.wait)
     case .failed:
-      context.metrics.handshakesFailed += 1
+      context.metrics.note(transport.handshakeFailure)
       return .stop(.close)
     case .plaintextHTTP:
-      context.metrics.handshakesFailed += 1
+      context.metrics.note(.notTLS)
       return reject(.badRequest, &context)
     case .done: break
     }
+    noteSecurity(&context)
+    if facts.isResumed { context.metrics.resumed += 1 }
+    if facts.reason > 0 { context.metrics.againstKernel[Int(facts.reason) - 1] += 1 }
     if transport.encryption == .kernel {
       context.metrics.kernelTLS += 1
       do throws(Errno) {
@@ -285,7 +321,8 @@ struct Connection: ~Copyable {
       if transport.newKeyIsDue, case .stop(let outcome) = renewKey(&context) { return .stop(outcome) }
       while context.receivedCount > context.parsedCount {
         if context.turnIsUsedUp { return .stop(.again) }
-        switch unsafe RequestParser.parse(context.received.span, limits: context.limits.head, into: &request)
+        switch unsafe RequestParser.parse(
+          context.received.span, limits: context.limits.head, traits: requestTraits, into: &request)
         {
         case .complete:
           let step = answer(&request, &context)
@@ -326,15 +363,33 @@ struct Connection: ~Copyable {
     if transport.newKeyIsDue { endWithThis(&request, &context) }
     if request.isOrdinary,
       let file = unsafe context.responder.knownFile(request, received.span, now: context.clock),
-      file.file.isInMemory, !(request.hasAcceptEncoding && file.file.mayBeCoded)
+      file.file.isInMemory, file.file.selectors & request.selectors.rawValue == 0
     {
       context.responder.renewHead(of: file, now: context.clock)
+      if context.log.isOn { unsafe beginRecord(received.span, of: file, request, &context) }
       noteAnswer(to: request, keepsAlive: true, used: request.count, &context)
       // In one piece, as most are: to make a response of it would cost 16 instructions.
       return unsafe transmit(file.file.headAndContent, &context)
     }
     if request.hasContent { return discard(contentOf: request, &context) }
+    if let file = unsafe context.responder.chosenFile(
+      request, received.span, isSecure: transport.isSecure, now: context.clock)
+    {
+      context.responder.renewHead(of: file, now: context.clock)
+      if context.log.isOn { unsafe beginRecord(received.span, of: file, request, &context) }
+      context.statuses.note(200, site: file.file.root)
+      return answer(request, with: file, &context)
+    }
     return unsafe answer(request, received.span, used: request.count, &context)
+  }
+
+  /// A file from memory, with its ready head.
+  @inline(never)
+  private mutating func answer(
+    _ request: RequestHead, with file: FileReference, _ context: inout WorkerContext
+  ) -> Step {
+    noteAnswer(to: request, keepsAlive: true, used: request.count, &context)
+    return unsafe transmit(file.file.headAndContent, &context)
   }
 
   /// Any request, known file or not. `bytes` are what the head was parsed from; `used` of the input belong to it.
@@ -342,10 +397,22 @@ struct Connection: ~Copyable {
   mutating func answer(
     _ request: RequestHead, _ bytes: Span<UInt8>, used: Int, _ context: inout WorkerContext
   ) -> Step {
+    let loads = context.responder.files.counts.loads
     switch context.responder.respond(
-      to: request, bytes, clock: &context.clock, waiter: token.rawValue)
+      to: request, bytes, clock: &context.clock,
+      client: Client(
+        token: token.rawValue, descriptor: transport.socket.descriptor, isSecure: transport.isSecure,
+        address: peer?.address, policy: Int(transport.clientPolicy), missing: missing, verdict: verdict))
     {
     case .response(let response):
+      verdict = nil
+      missing = SIMD4()
+      context.statuses.note(response.status, site: context.responder.current)
+      if began != 0 { context.metrics.firstByte.note(elapsed(context)) }
+      if context.log.isOn {
+        let isMiss = began != 0 || context.responder.files.counts.loads != loads
+        beginRecord(bytes.extracting(..<request.count), response, isMiss: isMiss, &context)
+      }
       noteAnswer(to: request, keepsAlive: response.keepsAlive, used: used, &context)
       return transmit(response, &context)
     case .waits(let number):
@@ -378,7 +445,12 @@ struct Connection: ~Copyable {
     context.dropInput()
     keepsAlive = false
     clientCloses = false
-    return transmit(context.responder.rejection(status, toHead: isHead, now: context.clock), &context)
+    context.statuses.note(status.rawValue, site: 0)
+    context.metrics.rejections += 1
+    let response = context.responder.rejection(status, toHead: isHead, now: context.clock)
+    // Before the next request is received over it.
+    if context.log.isOn { unsafe beginRecord(head.span, response, isMiss: false, &context) }
+    return transmit(response, &context)
   }
 
   // MARK: Receiving

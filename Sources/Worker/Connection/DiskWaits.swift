@@ -1,3 +1,4 @@
+import Access
 import Files
 import HTTP
 import Reactor
@@ -17,7 +18,10 @@ extension Connection {
     waitingHead = consume kept
     context.useInput(used)
     // A request may have to wait several times, for one file after the other, but not longer for that.
-    if phase != .loading { deadline = context.deadline(in: context.limits.diskMilliseconds) }
+    if phase != .loading {
+      deadline = context.deadline(in: context.limits.diskMilliseconds)
+      began = max(1, UInt32(truncatingIfNeeded: context.clock.milliseconds))
+    }
     phase = .loading
     waitNumber = number
     return .stop(.wait)
@@ -29,6 +33,7 @@ extension Connection {
     switch context.responder.files.waitForPart(file, offset: outgoing.fileOffset, waiter: token.rawValue) {
     case .waits(let number):
       waitNumber = number
+      noteSlow(context)
       deadline = context.deadline(in: context.limits.diskMilliseconds)
       return .stop(.wait)
     case .file, .directory, .failed: return proceed(after: .truncated, &context)
@@ -51,21 +56,37 @@ extension Connection {
 
   /// The request that waited can be answered.
   mutating func goOnAnswering(_ context: inout WorkerContext) -> Step {
-    guard takeWaited(&context) != nil else { return hasFailed ? broken(&context) : .stop(.wait) }
+    if let found = context.responder.verdict.take() {
+      verdict = found
+      waitNumber = 0
+    } else {
+      guard takeWaited(&context) != nil else { return hasFailed ? broken(&context) : .stop(.wait) }
+      if let mark = context.responder.waited?.missing,
+        let free = missing.indices.first(where: { missing[$0] == 0 })
+      {
+        missing[free] = mark
+      }
+    }
     let head = waitingHead.take()
     // It was parsed before: it is whole and without fault.
     var request = RequestHead()
     guard
       case .complete = unsafe RequestParser.parse(
-        head.bytes.span, limits: context.limits.head, into: &request)
+        head.bytes.span, limits: context.limits.head, traits: requestTraits, into: &request)
     else { return reject(.badRequest, &context) }
     return unsafe answer(request, head.bytes.span, used: 0, &context)
   }
 
   /// The disk has not answered in time.
   mutating func diskTimedOut(_ context: inout WorkerContext) -> Step {
-    context.metrics.diskTimeouts += 1
+    if Authenticator.isOwn(waitNumber) {
+      context.metrics.access.timeouts += 1
+    } else {
+      context.metrics.diskTimeouts += 1
+    }
     waitNumber = 0
+    verdict = nil
+    missing = SIMD4()
     // In the middle of a response nothing else can be said.
     guard phase == .loading else { return .stop(abort(&context)) }
     let head = waitingHead.take()

@@ -1,7 +1,8 @@
 import Files
+import HTTP
 
-/// What a connection has to send and has not sent yet: bytes in memory, then a part of an open file. An idle connection
-/// has none.
+/// What a connection has to send and has not sent yet: bytes in memory, then a part of an open file, then perhaps other parts of
+/// it, each with bytes before it. An idle connection has none.
 struct Outgoing: ~Copyable {
   /// What the socket would not take.
   private(set) var bytes = OwnedBytes()
@@ -9,6 +10,8 @@ struct Outgoing: ~Copyable {
   private(set) var file: FileReference?
   private(set) var fileOffset: Int64 = 0
   private(set) var fileRest: Int64 = 0
+  /// The parts that follow that one, and the end behind them.
+  private var parts: OwnedParts?
 
   /// Nothing is left.
   var isEmpty: Bool { bytes.isEmpty && file == nil }
@@ -47,6 +50,36 @@ struct Outgoing: ~Copyable {
     fileRest = count
   }
 
+  /// More parts of that file, to follow. False if there is no memory for them.
+  mutating func keep(_ parts: PartsToFollow, within budget: UnsafeMutablePointer<MemoryBudget>) -> Bool {
+    self.parts = unsafe OwnedParts(copying: parts, within: budget)
+    return hasParts
+  }
+
+  /// The part that is being sent is one of several, whose end was not sent yet.
+  var hasParts: Bool {
+    switch parts {
+    case .some: true
+    case .none: false
+    }
+  }
+
+  /// What stands between the parts.
+  var boundary: MultipartBoundary? {
+    switch parts {
+    case .some(let parts): parts.boundary
+    case .none: nil
+    }
+  }
+
+  /// Goes on to the next of several parts, and returns it; nil behind the last.
+  mutating func beginPart() -> ByteRange? {
+    guard let part = parts?.next() else { return nil }
+    fileOffset = part.lowerBound
+    fileRest = part.count
+    return part
+  }
+
   /// So much of the file has left, or is on its way through OpenSSL.
   mutating func advanceFile(_ count: Int) {
     fileOffset += Int64(count)
@@ -56,6 +89,7 @@ struct Outgoing: ~Copyable {
   /// The file, for the caller to release; none is left here.
   mutating func takeFile() -> FileReference? {
     fileRest = 0
+    parts = nil
     return file.take()
   }
 }

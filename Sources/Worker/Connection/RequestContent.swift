@@ -57,7 +57,7 @@ extension Connection {
         var request = RequestHead()
         guard
           case .complete = unsafe RequestParser.parse(
-            discard.head.bytes.span, limits: context.limits.head, into: &request)
+            discard.head.bytes.span, limits: context.limits.head, traits: requestTraits, into: &request)
         else { return reject(.badRequest, &context) }
         return unsafe answer(request, discard.head.bytes.span, used: consumed, &context)
       }

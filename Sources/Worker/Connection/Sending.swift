@@ -1,4 +1,5 @@
 import Files
+import HTTP
 import Reactor
 
 /// How a response is sent: what leaves at once, what waits for room, and what comes after.
@@ -12,8 +13,7 @@ extension Connection {
     }
     let sent = unsafe transport.socket.send(response, more: false)
     if case .bytes(let count) = sent, count == response.count {
-      context.noteSent(count)
-      transport.noteEncrypted(count)
+      transport.noteSent(count, &context)
       return responseIsSent(&context)
     }
     let outcome = unsafe transport.keepRest(after: sent, response, .empty, &outgoing, &context)
@@ -24,6 +24,11 @@ extension Connection {
   @inline(never)
   mutating func transmit(_ response: Response, _ context: inout WorkerContext) -> Step {
     phase = .sending
+    if response.hasMoreParts,
+      unsafe !outgoing.keep(context.responder.partsToFollow, within: context.memory)
+    {
+      return outOfMemory(&context)
+    }
     if response.fileCount > 0, let file = response.file {
       context.responder.files.retain(file)
       outgoing.setFile(file, offset: response.fileOffset, count: response.fileCount)
@@ -31,9 +36,12 @@ extension Connection {
       if context.fileSenders > context.limits.unboundedSenders { transport.limitUnsent(context.limits) }
     }
     let outcome = unsafe transport.send(
-      response.bytes, response.content, isLast: !keepsAlive, &outgoing, &context)
+      response.bytes, response.content, isLast: fileIsLast, &outgoing, &context)
     return proceed(after: outcome, &context)
   }
+
+  /// Nothing follows the part of a file that is being sent.
+  private var fileIsLast: Bool { !keepsAlive && !outgoing.hasParts }
 
   /// Sends bytes that are a whole by themselves. Apart, because it may keep some in memory, which has no place in the machine
   /// code of a request that is answered at once.
@@ -61,15 +69,34 @@ extension Connection {
       return proceed(after: transport.sendBytes(of: &outgoing, &context), &context)
     }
     guard outgoing.hasFile else { return responseIsSent(&context) }
-    if outgoing.fileRest == 0 {
+    let isSent = outgoing.fileRest == 0
+    if isSent, !outgoing.hasParts {
       releaseFile(&context)
       return responseIsSent(&context)
     }
     if context.turnIsUsedUp {
       noteProgress(&context)
+      noteSlow(context)
       return .stop(.again)
     }
-    return proceed(after: transport.sendFile(of: &outgoing, isLast: !keepsAlive, &context), &context)
+    if isSent { return sendNextPart(&context) }
+    return proceed(after: transport.sendFile(of: &outgoing, isLast: fileIsLast, &context), &context)
+  }
+
+  /// Begins the next of several parts, or ends the last one.
+  @inline(never)
+  private mutating func sendNextPart(_ context: inout WorkerContext) -> Step {
+    guard let file = outgoing.file, let boundary = outgoing.boundary else { return responseIsSent(&context) }
+    // It costs as much as a request does.
+    context.requestsLeft &-= 1
+    guard let part = outgoing.beginPart() else {
+      let end = unsafe context.responder.composeEnd(boundary)
+      releaseFile(&context)
+      return unsafe sendBytes(end, &context)
+    }
+    let head = unsafe context.responder.composeHead(of: part, of: file, boundary)
+    let outcome = unsafe transport.send(head, .empty, isLast: false, &outgoing, &context)
+    return proceed(after: outcome, &context)
   }
 
   /// The file was sent to its end, or nobody wants it any more.
@@ -89,7 +116,10 @@ extension Connection {
   }
 
   /// A response was sent to its end.
+  @inline(__always)
   mutating func responseIsSent(_ context: inout WorkerContext) -> Step {
+    if context.log.isOn { endRecord(isWhole: true, &context) }
+    if began != 0 { slowResponseIsSent(&context) }
     if !keepsAlive || context.isDraining {
       phase = .closing
       return .onward
@@ -98,6 +128,12 @@ extension Connection {
     isWaitingForRoom = false
     deadline = context.deadline(in: context.limits.idleMilliseconds)
     return .onward
+  }
+
+  @inline(never)
+  private mutating func slowResponseIsSent(_ context: inout WorkerContext) {
+    context.metrics.lastByte.note(elapsed(context))
+    began = 0
   }
 
   /// What follows from how a transfer went.
@@ -118,6 +154,7 @@ extension Connection {
   mutating func waitForRoom(_ context: inout WorkerContext) -> Step {
     if !isWaitingForRoom {
       isWaitingForRoom = true
+      noteSlow(context)
       uptake = Uptake(at: context.tick, context.limits)
       deadline = context.deadline(in: context.limits.firstUptakeMilliseconds)
     } else if context.hasSent {

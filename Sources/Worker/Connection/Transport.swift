@@ -50,6 +50,8 @@ struct Transport: ~Copyable {
   /// Receiving goes through a session of OpenSSL's.
   var receivesThroughSession: Bool
   var encryption: Encryption
+  /// The certificates that the client had to show: see `Service.clientPolicies`.
+  var clientPolicy: Int32 = 0
   /// A KeyUpdate or an alert may lie behind what a short receive has taken, and the poller would never tell: a kernel that takes
   /// a second key (Linux 7.3) calls a socket not readable then, though it has not given out the record yet.
   var mayHideRecords = false
@@ -127,8 +129,7 @@ struct Transport: ~Copyable {
   ) -> Outcome {
     switch sent {
     case .bytes(let count):
-      context.noteSent(count)
-      noteEncrypted(count)
+      noteSent(count, &context)
       guard count < bytes.count + content.count else { return .onward }
       return unsafe keep(bytes, content, from: count, &outgoing, &context)
     case .wouldBlock, .ended: return unsafe keep(bytes, content, from: 0, &outgoing, &context)
@@ -147,8 +148,7 @@ struct Transport: ~Copyable {
   mutating func sendBytes(of outgoing: inout Outgoing, _ context: inout WorkerContext) -> Outcome {
     switch unsafe socket.send(outgoing.bytes.bytes, more: outgoing.hasFile) {
     case .bytes(let count):
-      context.noteSent(count)
-      noteEncrypted(count)
+      noteSent(count, &context)
       outgoing.removeBytes(count)
       return .onward
     case .wouldBlock, .ended: return .full
@@ -170,8 +170,7 @@ struct Transport: ~Copyable {
     guard count > 0 else { return .wouldBlock }
     switch socket.sendFile(file.file.descriptor, offset: outgoing.fileOffset, count: count) {
     case .bytes(let count):
-      context.noteSent(count)
-      noteEncrypted(count)
+      noteSent(count, &context)
       outgoing.advanceFile(count)
       return .onward
     case .wouldBlock: return .full

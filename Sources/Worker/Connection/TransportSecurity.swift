@@ -7,22 +7,50 @@ extension Transport {
 
   /// Goes on with the handshake; when it is done, `encryption` is final.
   mutating func handshake(_ limits: Limits) -> Session.HandshakeProgress {
-    let (progress, isInKernel, kernelLimitsRecords) =
+    let (progress, isInKernel, kernelLimitsRecords, policy) =
       switch security {
       case .session(let session):
-        (session.handshake(), session.transmitsInKernel, session.kernelLimitsRecords)
-      default: (.failed, false, false)
+        (session.handshake(), session.transmitsInKernel, session.kernelLimitsRecords, session.clientPolicy)
+      default: (.failed, false, false, 0)
       }
     switch progress {
     case .done:
       encryption = isInKernel ? .kernel : .user
       bufferShare = nil
+      clientPolicy = Int32(policy)
       beginKey(limits)
       if kernelLimitsRecords { beginSmallRecords(limits) }
     case .plaintextHTTP: encryption = .none
     case .wouldBlock, .full, .failed: break
     }
     return progress
+  }
+
+  /// Why the handshake has failed.
+  var handshakeFailure: HandshakeFailure {
+    switch security {
+    case .session(let session): session.failure
+    default: .protocol
+    }
+  }
+
+  /// What the handshake has settled.
+  var securityFacts: Connection.SecurityFacts {
+    switch security {
+    case .session(let session):
+      Connection.SecurityFacts(
+        version: session.version, cipher: session.cipherNumber,
+        reason: session.reasonAgainstKernel.map { UInt8($0.number + 1) } ?? 0, isResumed: session.isResumed)
+    default: Connection.SecurityFacts()
+    }
+  }
+
+  /// The name that the client has asked for, and the subject of its certificate.
+  var securityNames: (server: [UInt8], subject: [UInt8]) {
+    switch security {
+    case .session(let session): (session.serverName, session.clientSubject)
+    default: ([], [])
+    }
   }
 
   /// Leaves the receiving side to the kernel, too, if it shall be. Then nothing of OpenSSL's is left, and receiving is what it
@@ -150,9 +178,20 @@ extension Transport {
 
   // MARK: The count of bytes
 
-  /// So many bytes were encrypted.
+  /// So many bytes were given to the socket.
   @inline(__always)
-  mutating func noteEncrypted(_ count: Int) {
+  mutating func noteSent(_ count: Int, _ context: inout WorkerContext) {
+    context.noteSent(count)
+    switch encryption {
+    case .none: context.metrics.bytesPlain &+= UInt64(truncatingIfNeeded: count)
+    case .kernel: context.metrics.bytesKernel &+= UInt64(truncatingIfNeeded: count)
+    case .user: context.metrics.bytesUser &+= UInt64(truncatingIfNeeded: count)
+    }
+    noteEncrypted(count)
+  }
+
+  @inline(__always)
+  private mutating func noteEncrypted(_ count: Int) {
     keyBytesLeft &-= Int64(count)
   }
 

@@ -13,73 +13,200 @@ final class FilePolicies {
     let type: UnsafeRawBufferPointer
     /// All other fields, each with its line's end.
     let fields: UnsafeRawBufferPointer
+    /// Those that are said over plaintext, too.
+    let plaintextFields: UnsafeRawBufferPointer
+    /// The fields where the file is the page for a status: none that would have the error kept.
+    let errorFields: UnsafeRawBufferPointer
+    let plaintextErrorFields: UnsafeRawBufferPointer
     let hasServer: Bool
     let hasEntityTag: Bool
     let hasLastModified: Bool
   }
 
-  let site: Site
+  let sites: [Site]
   private var numbers: [Key: Int32] = [:]
-  /// What the site offers, its favourite first.
-  let codings: [ContentCoding]
+  /// The fields of responses that no file is in, by site.
+  private let general: [Entry]
+  /// What each site offers, its favourite first.
+  let codings: [[ContentCoding]]
+  /// The same as the cache takes them: see `FileCache.coded`.
+  let allCodings: [UInt32]
+  private let authentications: [[Authentication]]
+  /// Where there are passwords to ask for, by site, in the order of its authentications.
+  let challenges: [[Challenge]]
+
+  /// How credentials are asked for, and checked.
+  @safe
+  struct Challenge {
+    /// The lines of a 401, each with its end.
+    let lines: UnsafeRawBufferPointer
+    /// The number of the file with passwords.
+    let file: Int
+  }
 
   private struct Key: Hashable {
     let policy: FilePolicy
     let coding: ContentCoding?
+    let gates: Gates
   }
   private var entries: [Entry] = []
 
-  init(site: Site) {
-    self.site = site
-    codings = site.codings.compactMap { token in ContentCoding.allCases.first { "\($0.token)" == token } }
+  /// What has to be asked for each request.
+  struct Gates: Hashable {
+    /// Who may have the file.
+    var access: [AccessRule] = []
+    /// The path that it is asked for by leads elsewhere, or may do so.
+    var isRedirected = false
+    /// Whose passwords are needed.
+    var authentications: AuthenticationSet = []
+  }
+  private var allGates: [Gates] = []
+
+  init(sites: [Site]) {
+    self.sites = sites
+    authentications = sites.map(\.authentications)
+    let files = Site.passwordFiles(of: sites)
+    challenges = authentications.map { authentications in
+      authentications.map { authentication in
+        // What a page's own rule may say of caches means its file.
+        let lines = "WWW-Authenticate: \(authentication.challenge)\r\nCache-Control: no-store\r\n"
+        return unsafe Challenge(lines: Self.copy(lines), file: files.firstIndex(of: authentication.file) ?? 0)
+      }
+    }
+    general = sites.map { site in
+      var policy = FilePolicy(mediaType: "text/plain; charset=utf-8")
+      policy.fields = site.generalFields
+      policy.strictTransport = site.strictTransport
+      return Entry(policy, coding: nil)
+    }
+    codings = sites.map { site in
+      site.codings.compactMap { token in ContentCoding.allCases.first { "\($0.token)" == token } }
+    }
+    allCodings = codings.map { $0.reversed().reduce(0) { $0 << 8 | UInt32($1.rawValue) } }
   }
 
-  /// How the site's paths become names of files.
-  var fileNames: FileNames {
+  /// How a site's paths become names of files.
+  static func fileNames(of site: Site) -> FileNames {
     FileNames(
       indexes: site.indexes, endings: site.hasCleanPaths ? [".html"] : [],
       codings: ContentCoding.allCases.map(\.ending))
   }
 
   deinit {
-    for entry in entries {
+    for entry in entries + general {
       unsafe entry.type.deallocate()
       unsafe entry.fields.deallocate()
+      unsafe entry.errorFields.deallocate()
     }
+    for challenge in challenges.joined() { unsafe challenge.lines.deallocate() }
   }
 
   subscript(number: Int32) -> Entry { entries[Int(number)] }
 
-  /// For the cache. `path` is relative to the root, and a file's own.
-  func describe(_ path: Span<UInt8>, coding: UInt8) -> FileDescription {
-    let key = Key(
-      policy: site.policy(of: path.indices.map { path[$0] }), coding: ContentCoding(rawValue: coding))
+  /// What responses of a site have in which there is no file: errors, and ways to go.
+  func general(_ site: Int) -> Entry { general[site] }
+
+  /// What has to be asked before such a file is sent.
+  func gates(_ number: Int32) -> Gates { allGates[Int(number)] }
+
+  /// Whose passwords are needed before anything is said about a path of a site.
+  func authentications(of path: some Collection<UInt8>, site: Int) -> AuthenticationSet {
+    challenges[site].isEmpty
+      ? [] : sites[site].authentications(of: path, among: authentications[site])
+  }
+
+  /// Of a file and the first bytes of its path that it is asked for by.
+  private func gates(of path: [UInt8], asked: Int, root: Int) -> Gates {
+    var gates = Gates()
+    let site = sites[root]
+    // What is said of a page by its clean name holds for it by its whole name, too.
+    let isPage = site.hasCleanPaths && path.span.hasSuffix(".html")
+    var names = [path[...]]
+    for count in [asked, isPage ? path.span.cleanCount : asked] where names.last?.count != count {
+      names.append(path[..<count])
+    }
+    gates.authentications = names.reduce(into: []) { $0.formUnion(authentications(of: $1, site: root)) }
+    // By its whole name, the cache does not know whether there is a shorter one.
+    gates.isRedirected = isPage && asked == path.count
+    guard site.hasGates else { return gates }
+    if site.gate(of: path[..<asked]).redirect != nil { gates.isRedirected = true }
+    for access in names.compactMap({ site.gate(of: $0).access }) where !gates.access.contains(access) {
+      gates.access.append(access)
+    }
+    return gates
+  }
+
+  /// For the cache: see `FileCache.Describe`. A root has the number of its site.
+  func describe(_ path: Span<UInt8>, asked: Int, root: Int, coding: UInt8) -> FileDescription {
+    let site = sites[root]
+    let path = path.indices.map { path[$0] }
+    if let variant = ListingVariant(number: coding) { return describe(listing: path, variant, root: root) }
+    let gates = gates(of: path, asked: asked, root: root)
+    let policy = site.policy(of: path, isPrivate: !gates.authentications.isEmpty)
+    let key = Key(policy: policy, coding: ContentCoding(rawValue: coding), gates: gates)
     let number = numbers[key] ?? add(key)
     let entry = entries[Int(number)]
-    return unsafe FileDescription(
+    var description = unsafe FileDescription(
       policy: number, headCount: ResponseHead.maximumFileCount + entry.type.count + entry.fields.count,
       codings: coding == 0 && key.policy.coding == nil && MediaType.isCompressible(key.policy.mediaType)
-        ? codings.reduce(0) { $0 | 1 << $1.rawValue } : 0)
+        ? codings[root].reduce(0) { $0 | 1 << $1.rawValue } : 0)
+    if case .origins = site.sharing { description.selectors |= RequestHead.Selectors.origin.rawValue }
+    if gates != Gates() { description.selectors |= RequestHead.Selectors.target.rawValue }
+    description.codingSelector = RequestHead.Selectors.acceptEncoding.rawValue
+    description.everySelector = RequestHead.Selectors.target.rawValue
+    return description
+  }
+
+  /// It has no ready head, which depends on the request, and its gates are asked before it is looked for.
+  private func describe(listing path: [UInt8], _ variant: ListingVariant, root: Int) -> FileDescription {
+    let isPrivate = !authentications(of: path, site: root).isEmpty
+    let policy = sites[root].policy(
+      ofListing: path, type: ListingRenderer.type(variant.format),
+      own: ListingRenderer.fields(variant.format, isPrivate: isPrivate))
+    let key = Key(policy: policy, coding: nil, gates: Gates())
+    return FileDescription(policy: numbers[key] ?? add(key), headCount: 0)
   }
 
   private func add(_ key: Key) -> Int32 {
     let policy = key.policy
     let coding = key.coding.map { "\($0.token)" } ?? policy.coding
-    func copy(_ fields: [Field]) -> UnsafeRawBufferPointer {
-      let text = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
-      let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
-      unsafe copy.copyBytes(from: text.utf8)
-      return UnsafeRawBufferPointer(copy)
-    }
     let number = Int32(entries.count)
-    unsafe entries.append(
-      Entry(
-        type: copy(
-          [Field(type: policy.mediaType)] + (coding.map { [Field(coding: $0)] } ?? [])),
-        fields: copy(policy.fields),
-        hasServer: policy.hasServer,
-        hasEntityTag: policy.hasEntityTag, hasLastModified: policy.hasLastModified))
+    entries.append(Entry(policy, coding: coding))
+    allGates.append(key.gates)
     numbers[key] = number
     return number
+  }
+
+  fileprivate static func copy(_ text: String) -> UnsafeRawBufferPointer {
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
+    unsafe copy.copyBytes(from: text.utf8)
+    return UnsafeRawBufferPointer(copy)
+  }
+}
+
+extension FilePolicies.Entry {
+  fileprivate init(_ policy: FilePolicy, coding: String?) {
+    func copy(_ fields: [Field]) -> UnsafeRawBufferPointer {
+      unsafe FilePolicies.copy(fields.map { "\($0.name): \($0.value)\r\n" }.joined())
+    }
+    let strict = policy.strictTransport.map { [Field(strictTransport: $0)] } ?? []
+    unsafe type = copy([Field(type: policy.mediaType)] + (coding.map { [Field(coding: $0)] } ?? []))
+    func count(_ fields: [Field]) -> Int {
+      fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }
+    }
+    unsafe fields = copy(policy.fields + strict)
+    unsafe plaintextFields = UnsafeRawBufferPointer(rebasing: fields[..<count(policy.fields)])
+    let ofErrors = policy.fields.filter { !$0.allowsKeeping }
+    unsafe errorFields = copy(ofErrors + strict)
+    unsafe plaintextErrorFields = UnsafeRawBufferPointer(rebasing: errorFields[..<count(ofErrors)])
+    hasServer = policy.hasServer
+    hasEntityTag = policy.hasEntityTag
+    hasLastModified = policy.hasLastModified
+  }
+
+  /// The fields for a client, by how it asks.
+  func fields(for client: Client, ofError: Bool = false) -> UnsafeRawBufferPointer {
+    if ofError { return unsafe client.isSecure ? errorFields : plaintextErrorFields }
+    return unsafe client.isSecure ? fields : plaintextFields
   }
 }

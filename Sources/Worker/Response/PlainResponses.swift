@@ -1,28 +1,36 @@
 import Files
 import HTTP
+import Site
 
 /// Responses that are made for one request: a status with a line of text, or a way to go.
 extension Responder {
   /// A status with a page of the operator's. It is no representation of what was asked for: there is no part of it, and
   /// nothing by which a client could ask for it again.
-  mutating func response(_ status: Status, withPage file: FileReference, to request: RequestHead) -> Response
-  {
+  mutating func response(
+    _ status: Status, withPage file: FileReference, challenge: Span<UInt8>?, to request: RequestHead
+  ) -> Response {
     let policy = policies[file.file.policy]
     var head = ResponseHead(status)
     head.hasServer = policy.hasServer
     head.contentLength = file.file.size
-    var response = unsafe finish(head, request, type: policy.type.span, fields: policy.fields.span)
+    var response = unsafe finish(
+      head, request, type: policy.type.span, fields: policy.fields(for: client, ofError: true).span,
+      challenge: challenge)
     if request.method != .head { response.setContent(of: file, from: 0, count: file.file.size) }
     return response
   }
 
   /// A status with a line of text that says it, for people.
-  mutating func response(_ status: Status, to request: RequestHead) -> Response {
+  mutating func response(
+    _ status: Status, challenge: Span<UInt8>? = nil, to request: RequestHead, text: StaticString? = nil
+  ) -> Response {
     var head = ResponseHead(status)
     guard status != .noContent else { return finish(head, request) }
+    let text = text ?? status.line
     head.contentType = "text/plain; charset=utf-8"
-    head.contentLength = Int64(status.line.utf8CodeUnitCount)
-    return finish(head, request, text: status.line)
+    head.contentLength = Int64(text.utf8CodeUnitCount)
+    if status == .tooManyRequests { head.retryAfter = 1 }
+    return finish(head, request, challenge: challenge, text: text)
   }
 
   mutating func rangeNotSatisfiable(size: Int64, to request: RequestHead) -> Response {
@@ -33,24 +41,91 @@ extension Responder {
     return finish(head, request, text: head.status.line)
   }
 
-  /// To another path of the same file. Made from the decoded path, whose slashes are single: a Location that begins with two
-  /// would lead to another host.
+  /// To another path of the same file, or to the same path as a URI has it. Made from the decoded path, whose slashes are single:
+  /// a Location that begins with two would lead to another host.
   mutating func redirect(_ move: Move, _ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
     let query = bytes.extracting(request.query.range)
     var path = unsafe decodedPath.span
-    if move == .toCleanPath {
-      path = path.extracting(..<Self.cleanCount(path))
+    switch move {
+    case .toFolder, .toEscapedTarget: break
+    case .toFile: path = path.extracting(..<(path.count - 1))
+    case .toCleanPath: path = path.extracting(..<path.cleanCount)
     }
+    let base = sites[current].basePath
     let value = unsafe write(into: location) { out in
+      out.append(copying: base.span)
       out.append("/")
       _ = RequestPath.encode(path, to: &out)
       if move == .toFolder { out.append("/") }
-      out.append(copying: query)
+      _ = RequestPath.encode(target: query, to: &out)
     }
-    var head = ResponseHead(move == .toFolder ? .movedPermanently : .permanentRedirect)
+    let isOld = move == .toFolder || move == .toEscapedTarget
+    return unsafe redirect(isOld ? .movedPermanently : .permanentRedirect, value, request)
+  }
+
+  /// To where the site says.
+  mutating func redirect(_ gate: Gate, _ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
+    guard let target = gate.redirect else { return response(.notFound, to: request) }
+    let path = unsafe decodedPath.span
+    let value = unsafe write(into: location) { out in
+      out.append(copying: target.prefix.span)
+      if let suffix = target.suffix {
+        // Two slashes at the beginning would lead to another host.
+        var starred = gate.starred
+        if target.prefix.last == UInt8(ascii: "/") {
+          while let first = starred.first, path[first] == UInt8(ascii: "/") { starred.removeFirst() }
+        }
+        _ = RequestPath.encode(path.extracting(starred), to: &out)
+        out.append(copying: suffix.span)
+      }
+      if !target.hasQuery { _ = RequestPath.encode(target: bytes.extracting(request.query.range), to: &out) }
+    }
+    return unsafe redirect(Status(rawValue: UInt16(target.status)) ?? .found, value, request)
+  }
+
+  /// Another place beneath the one that everything is beneath.
+  mutating func redirectToBasePath(_ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
+    let base = sites[current].basePath
+    let value = unsafe write(into: location) { out in
+      out.append(copying: base.span)
+      out.append("/")
+      _ = RequestPath.encode(target: bytes.extracting(request.query.range), to: &out)
+    }
+    return unsafe redirect(.permanentRedirect, value, request)
+  }
+
+  /// The same over HTTPS: RFC 9110 §4.2.2. Who has not said which host is meant can't be told.
+  mutating func redirect(toPort port: UInt16, _ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
+    guard let authority = request.authority(in: bytes) else { return response(.badRequest, to: request) }
+    let host = HostTable.host(authority.map { bytes[$0] })
+    let value = unsafe write(into: location) { out in
+      out.append("https://")
+      out.append(copying: host.span)
+      if port != 443 {
+        out.append(":")
+        out.append(decimal: Int64(port))
+      }
+      if request.path.isEmpty { out.append("/") }
+      _ = RequestPath.encode(target: bytes.extracting(request.path.range), to: &out)
+      _ = RequestPath.encode(target: bytes.extracting(request.query.range), to: &out)
+    }
+    return unsafe redirect(.permanentRedirect, value, request)
+  }
+
+  /// What a browser is told that asks before it asks: the CORS protocol of the Fetch standard.
+  mutating func preflightResponse(to request: RequestHead) -> Response {
+    var head = ResponseHead(.noContent)
+    head.isPreflight = true
+    return finish(head, request)
+  }
+
+  private mutating func redirect(
+    _ status: Status, _ location: UnsafeRawBufferPointer, _ request: RequestHead
+  ) -> Response {
+    var head = ResponseHead(status)
     head.contentType = "text/plain; charset=utf-8"
-    head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
-    return unsafe finish(head, request, location: value.span, text: head.status.line)
+    head.contentLength = Int64(status.line.utf8CodeUnitCount)
+    return unsafe finish(head, request, location: location.span, text: status.line)
   }
 
   /// The answer to what is no request that we can take; the connection ends with it.
@@ -67,10 +142,20 @@ extension Responder {
     return unsafe Response(bytes: bytes, keepsAlive: false)
   }
 
+  /// Encodes the head of a response that no file is in: with the fields that all of the site's responses have.
+  mutating func finish(
+    _ head: consuming ResponseHead, _ request: RequestHead, challenge: Span<UInt8>? = nil,
+    location: Span<UInt8>? = nil, text: StaticString = ""
+  ) -> Response {
+    let fields = unsafe policies.general(current).fields(for: client)
+    return unsafe finish(
+      head, request, fields: fields.span, challenge: challenge, location: location, text: text)
+  }
+
   /// Encodes a head for the client and the connection that it is for.
   mutating func finish(
-    _ head: consuming ResponseHead, _ request: RequestHead, type: Span<UInt8>? = nil,
-    fields: Span<UInt8>? = nil, location: Span<UInt8>? = nil, text: StaticString = ""
+    _ head: consuming ResponseHead, _ request: RequestHead, type: Span<UInt8>? = nil, fields: Span<UInt8>,
+    challenge: Span<UInt8>? = nil, location: Span<UInt8>? = nil, text: StaticString = ""
   ) -> Response {
     let keepsAlive = request.keepsAlive && keepsConnections
     if !keepsAlive {
@@ -80,7 +165,9 @@ extension Responder {
     }
     let date = date(of: now)
     let bytes = unsafe compose { out in
-      head.append(to: &out, date: date, type: type, fields: fields, location: location)
+      unsafe head.append(
+        to: &out, date: date, type: type, fields: fields, challenge: challenge, location: location,
+        origin: origin.isEmpty ? nil : origin.span)
       if request.method != .head { out.append(text) }
     }
     return unsafe Response(bytes: bytes, keepsAlive: keepsAlive)

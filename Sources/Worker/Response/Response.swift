@@ -13,10 +13,21 @@ struct Response {
   var file: FileReference?
   var fileOffset: Int64 = 0
   var fileCount: Int64 = 0
+  /// The responder's `partsToFollow` are sent after that.
+  var hasMoreParts = false
   var keepsAlive = true
 }
 
+/// The parts of a file behind the first that is sent: good until the next request is looked at.
+@safe
+struct PartsToFollow {
+  var boundary = MultipartBoundary(0, 0)
+  var ranges = unsafe UnsafeBufferPointer<ByteRange>(start: nil, count: 0)
+}
+
 extension Response {
+  var status: UInt16 { unsafe bytes.status }
+
   /// A whole file, with its ready head.
   init(wholeOf file: FileReference) {
     if file.file.isInMemory {

@@ -1,4 +1,3 @@
-import Glibc
 import TOMLKit
 
 /// A configuration file: options by the names of their flags (TOML 1.0).
@@ -6,6 +5,7 @@ struct ConfigurationFile {
   /// What it says of options.
   private(set) var settings = Settings([:])
   private(set) var paths: [PathSection] = []
+  private(set) var hosts: [HostSection] = []
   private(set) var problems: [String] = []
   private let path: String
   private var lines = KeyLines("")
@@ -13,39 +13,23 @@ struct ConfigurationFile {
   /// Reads a file. What is wrong with it is in `problems`, with file and line.
   init(path: String) {
     self.path = path
-    guard let bytes = Self.read(path) else {
-      problems = ["\(path): cannot read this file: \(unsafe String(cString: strerror(errno)))"]
-      return
-    }
-    // The parser would take a NUL for the end.
-    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
-      problems = ["\(path): this is no text in UTF-8"]
-      return
-    }
     do {
+      let text = try TextFile.read(path)
       lines = KeyLines(text)
       let table = try TOMLTable(string: text)
       // A file does not say where another one is.
-      settings = take(table, Settings.names.filter { $0 != "config" }, others: ["path"])
-      takePaths(table)
+      // `host` is a section, but it is a flag's name for the address, too.
+      settings = take(
+        table, Settings.names.filter { $0 != "config" } + (table["host"]?.string == nil ? [] : ["host"]),
+        others: table["host"]?.string == nil ? ["path", "host"] : ["path"])
+      paths = takePaths(table)
+      if table["host"]?.string == nil { takeHosts(table) }
     } catch let error as TOMLParseError {
       problems = ["\(path):\(error.source.begin.line): \(error.description)"]
+    } catch let error as TextFile.Fault {
+      problems = [error.description]
     } catch {
       problems = ["\(path): \(error)"]
-    }
-  }
-
-  /// Nil, and `errno`, if it can't be read.
-  private static func read(_ path: String) -> [UInt8]? {
-    guard let file = unsafe fopen(path, "re") else { return nil }
-    defer { unsafe fclose(file) }
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 16_384)
-    while true {
-      let count = unsafe fread(&part, 1, part.count, file)
-      bytes += part[..<count]
-      if unsafe ferror(file) != 0 { return nil }
-      if count < part.count { return bytes }
     }
   }
 
@@ -57,8 +41,7 @@ struct ConfigurationFile {
     let keys = table.keys.map { (lines.line(of: $0, section: section, number: number), $0) }
     for (line, key) in keys.sorted(by: <) where !others.contains(key) {
       guard allowed.contains(key) else {
-        let suggestion = Suggestion.text(for: key, of: allowed + others)
-        problems.append("\(path):\(line): unknown key '\(key)'\(suggestion)")
+        problems.append("\(path):\(line): \(Self.complaint(key, allowed + others, section: section))")
         continue
       }
       guard let value = table[key], let texts = Self.texts(of: value) else {
@@ -66,37 +49,113 @@ struct ConfigurationFile {
           "\(path):\(line): '\(key)' must be a text, a number, true or false, or a list of these")
         continue
       }
-      settings[key] = Setting(texts: texts, origin: .key(key, file: path, line: line))
+      settings[Settings.aliases[key] ?? key] = Setting(
+        texts: texts, origin: .key(key, file: path, line: line))
     }
     return Settings(settings)
   }
 
+  /// What is said of a key that is none here.
+  private static func complaint(_ key: String, _ allowed: [String], section: String) -> String {
+    if let meant = Suggestion.ofOtherServers[key.lowercased().replacing("-", with: "_")] {
+      return "unknown key '\(key)': use \(meant)"
+    }
+    let isOption = Settings.names.contains(Settings.aliases[key] ?? key)
+    if !section.isEmpty, isOption, !allowed.contains(where: { $0.hasPrefix(key) }) {
+      let place = section != "host" && Settings.ofHosts.contains(key) ? "of a whole host" : "of all"
+      return
+        "'\(key)' is said \(place), not in [[\(section)]]: in TOML, keys belong to the section above them"
+    }
+    let suggestion = Suggestion.text(for: key, of: allowed)
+    // A section has few keys; all options are many, and the help has them.
+    if suggestion.isEmpty, !section.isEmpty {
+      return "unknown key '\(key)': use \(allowed.joined(separator: ", "))"
+    }
+    return "unknown key '\(key)'\(suggestion)"
+  }
+
   /// A section `[[path]]`.
   struct PathSection {
-    /// What it says of `match`, `cache-control` and `type`.
+    /// What it says of all but `headers`.
     let settings: Settings
     /// `headers`: what to do (`set`, `add` or `remove`), a name, and a value where there is one.
     let changes: [(action: String, name: String, value: String)]
     /// Where it begins.
     let origin: Setting.Origin
+
+    /// As a file says it.
+    func toml(_ name: String) -> String {
+      var lines = "\n[[\(name)]]\n" + settings.toml
+      if changes.isEmpty { return lines }
+      let actions = ["set", "add"].compactMap { action in
+        let fields = changes.filter { $0.action == action }
+        let names = fields.map(\.name).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        let texts = names.map { name in
+          let values = fields.filter { $0.name == name }.map { Settings.toml($0.value) }
+          return
+            "\(Settings.toml(name)) = \(values.count == 1 ? values[0] : "[\(values.joined(separator: ", "))]")"
+        }
+        return texts.isEmpty ? nil : "\(action) = { \(texts.joined(separator: ", ")) }"
+      }
+      let removed = changes.filter { $0.action == "remove" }.map { Settings.toml($0.name) }
+      let all = actions + (removed.isEmpty ? [] : ["remove = [\(removed.joined(separator: ", "))]"])
+      lines += "headers = { \(all.joined(separator: ", ")) }\n"
+      return lines
+    }
   }
 
-  private mutating func takePaths(_ table: TOMLTable) {
-    guard let value = table["path"] else { return }
-    let sections = value.array?.compactMap(\.table) ?? []
-    guard !sections.isEmpty, sections.count == value.array?.count else {
-      problems.append("\(path):\(lines.line(of: "path")): 'path' must be sections: [[path]]")
-      return
-    }
-    for (number, section) in sections.enumerated() {
+  /// A section `[[host]]`.
+  struct HostSection {
+    /// `names`, and options of sites.
+    let settings: Settings
+    /// Its `[[host.path]]`.
+    let paths: [PathSection]
+    /// Where it begins.
+    let origin: Setting.Origin
+  }
+
+  private mutating func takeHosts(_ table: TOMLTable) {
+    var pathCount = 0
+    for (number, section) in sections(of: table, "host", "host").enumerated() {
       let settings = take(
-        section, ["match", "cache-control", "type"], others: ["headers"], section: "path", number: number)
-      let line = lines.line(of: "headers", section: "path", number: number)
-      paths.append(
-        PathSection(
-          settings: settings, changes: takeHeaders(section, line),
-          origin: .key("[[path]]", file: path, line: lines.line(of: "", section: "path", number: number))))
+        section, ["names"] + Settings.ofHosts, others: ["path"], section: "host", number: number)
+      let paths = takePaths(section, "host.path", from: pathCount)
+      pathCount += paths.count
+      hosts.append(HostSection(settings: settings, paths: paths, origin: origin("host", number)))
     }
+  }
+
+  private mutating func takePaths(
+    _ table: TOMLTable, _ name: String = "path", from first: Int = 0
+  ) -> [PathSection] {
+    sections(of: table, "path", name).enumerated().map { index, section in
+      let number = first + index
+      let settings = take(
+        section,
+        [
+          "match", "cache-control", "type", "redirect", "status", "fallback", "allow", "deny", "auth",
+          "realm", "listing",
+        ],
+        others: ["headers"], section: name, number: number)
+      let line = lines.line(of: "headers", section: name, number: number)
+      return PathSection(
+        settings: settings, changes: takeHeaders(section, line), origin: origin(name, number))
+    }
+  }
+
+  private func origin(_ section: String, _ number: Int) -> Setting.Origin {
+    .key("[[\(section)]]", file: path, line: lines.line(of: "", section: section, number: number))
+  }
+
+  /// The tables of an array of tables, whose header is `[[name]]`.
+  private mutating func sections(of table: TOMLTable, _ key: String, _ name: String) -> [TOMLTable] {
+    guard let value = table[key] else { return [] }
+    let sections = value.array?.compactMap(\.table) ?? []
+    if sections.isEmpty || sections.count != value.array?.count {
+      problems.append("\(path):\(lines.line(of: key)): '\(key)' must be sections: [[\(name)]]")
+      return []
+    }
+    return sections
   }
 
   private mutating func takeHeaders(
@@ -147,7 +206,9 @@ struct KeyLines {
   init(_ text: String) {
     var section = ["", "0"]
     var counts: [String: Int] = [:]
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+      .enumerated()
+    {
       let line = line.trimmingSpace()
       if line.hasPrefix("["), let end = line.firstIndex(of: "]") {
         let name = Self.name(line[..<end].drop { $0 == "[" })
@@ -175,9 +236,54 @@ struct KeyLines {
 
 /// What somebody may have meant.
 enum Suggestion {
+  /// What is meant by words of nginx, Caddy and static-web-server.
+  static let ofOtherServers = [
+    "listen": "address, port and tls-port",
+    "bind": "address, port and tls-port",
+    "server_name": "[[host]] with names = [\"example.com\"]",
+    "server": "[[host]] with names = [\"example.com\"]",
+    "site": "[[host]] with names = [\"example.com\"]",
+    "location": "[[path]] with match = \"/images/**\"",
+    "alias": "root, or redirect in a [[path]]",
+    "ssl_certificate": "cert",
+    "tls": "cert and key",
+    "ssl": "cert and key",
+    "certificate": "cert",
+    "ssl_certificate_key": "key",
+    "gzip": "precompressed, for files that lie beside: app.js.gz",
+    "gzip_static": "precompressed",
+    "brotli": "precompressed, for files that lie beside: app.js.br",
+    "brotli_static": "precompressed",
+    "compression": "precompressed, for files that lie beside: app.js.gz",
+    "compression_static": "precompressed",
+    "encode": "precompressed, for files that lie beside: app.js.gz",
+    "autoindex": "listing",
+    "browse": "listing",
+    "directory_listing": "listing",
+    "try_files": "fallback, or clean-urls",
+    "page_fallback": "fallback",
+    "page404": "error-page = [\"404=/404.html\"]",
+    "handle_errors": "error-page = [\"404=/404.html\"]",
+    "expires": "cache-control in a [[path]]",
+    "add_header": "headers = { set = { Name = \"value\" } } in a [[path]]",
+    "rewrite": "redirect",
+    "return": "redirect and status in a [[path]]",
+    "auth_basic": "auth and realm",
+    "auth_basic_user_file": "auth",
+    "basic_auth": "auth and realm",
+    "worker_processes": "workers",
+    "threads_multiplier": "workers",
+    "keepalive_timeout": "idle-timeout",
+    "types": "mime = [\"EXTENSION=TYPE\"]",
+    "cors_allow_origins": "cors",
+  ]
+
   /// `: did you mean 'port'?`, or nothing if no word is near.
   static func text(for word: String, of words: [String]) -> String {
-    let nearest = words.map { (distance(word, $0), $0) }.min { $0.0 < $1.0 }
+    // Of two that are as near, the one that begins alike.
+    let nearest = words.map { (distance(word, $0), $0) }.min { one, other in
+      (one.0, -word.commonPrefix(with: one.1)) < (other.0, -word.commonPrefix(with: other.1))
+    }
     guard let (distance, meant) = nearest, distance <= (word.count < 4 ? 1 : max(2, word.count / 3)) else {
       return ""
     }
@@ -202,6 +308,13 @@ enum Suggestion {
       rows.append(row)
     }
     return rows[one.count][other.count]
+  }
+}
+
+extension String {
+  /// How many characters both begin with.
+  fileprivate func commonPrefix(with other: String) -> Int {
+    zip(self, other).prefix { $0 == $1 }.count
   }
 }
 

@@ -1,6 +1,7 @@
 import Logging
 import Server
 import Site
+import TLS
 import Worker
 
 /// Makes the configuration of what flags, the environment and the file say, and notes all that is wrong with it.
@@ -11,6 +12,12 @@ struct ConfigurationReader {
   private(set) var settings: Settings
   /// The file's `[[path]]`.
   private(set) var paths: [ConfigurationFile.PathSection] = []
+  /// The file's `[[host]]`.
+  private(set) var hosts: [ConfigurationFile.HostSection] = []
+  /// Certificates of hosts that have some of their own, by the numbers of their sites.
+  var hostCertificates: [Int: [CertificateFiles]] = [:]
+  /// The same of what they say of clients' certificates.
+  var hostClients: [Int: ClientCertificates?] = [:]
 
   /// Reads the environment, and the file if there is one.
   init(_ flags: Options) {
@@ -21,8 +28,24 @@ struct ConfigurationReader {
       problems += file.problems
       settings.fallBack(to: file.settings)
       paths = file.paths
+      hosts = file.hosts
     }
     settings.fallBackToDefaults()
+  }
+
+  /// One that has read nothing but these.
+  func reading(_ settings: Settings, _ paths: [ConfigurationFile.PathSection]) -> ConfigurationReader {
+    var reader = self
+    (reader.problems, reader.settings, reader.paths) = ([], settings, paths)
+    return reader
+  }
+
+  /// The configuration that results, as a file says it.
+  var toml: String {
+    settings.toml + paths.map { $0.toml("path") }.joined()
+      + hosts.map { host in
+        "\n[[host]]\n" + host.settings.toml + host.paths.map { $0.toml("host.path") }.joined()
+      }.joined()
   }
 
   mutating func logLevel() -> Logger.Level { value("log-level") ?? .notice }
@@ -30,10 +53,11 @@ struct ConfigurationReader {
   /// Means something only if there are no problems. Every value is looked at, whether it is needed or not.
   mutating func configuration() -> Configuration {
     let (plaintext, tlsOnly) = (flag("plaintext"), flag("tls-only"))
+    let sites = sites()
     if plaintext && tlsOnly { problems.append("--plaintext and --tls-only exclude each other") }
     let port = value("port", PortNumber.self)?.number
     let certified = secure(isUsed: !plaintext)
-    if tlsOnly && text("cert") == nil && text("key") == nil {
+    if tlsOnly && settings.all["cert"] == nil && settings.all["key"] == nil && hostCertificates.isEmpty {
       problems.append("--tls-only needs a certificate: --cert and --key")
     }
     let secure = plaintext ? nil : certified
@@ -41,8 +65,34 @@ struct ConfigurationReader {
       problems.append("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
     }
     var configuration = Configuration(
-      site: site(), host: text("host") ?? "", port: tlsOnly ? nil : port,
+      sites: sites, host: text("address") ?? "", port: tlsOnly ? nil : port,
       secure: secure, workers: value("workers", WorkerCount.self)?.count ?? 1)
+    configuration.refusesOtherHosts = flag("strict-hosts")
+    if configuration.refusesOtherHosts && configuration.sites.count == 1 {
+      problems.append("--strict-hosts needs hosts: a --config FILE with [[host]]")
+    }
+    configuration.redirectsToHTTPS = flag("https-redirect")
+    if configuration.redirectsToHTTPS && (configuration.secure == nil || configuration.port == nil) {
+      problems.append("--https-redirect needs both HTTP and HTTPS: --cert and --key, and no --tls-only")
+    }
+    configuration.publicSecurePort = value("public-https-port", PortNumber.self)?.number
+    let asksForPasswords = configuration.sites.contains { !$0.authentications.isEmpty }
+    if !flag("auth-over-http"), asksForPasswords, configuration.secure == nil {
+      problems.append(
+        """
+        auth needs HTTPS, so that passwords are not sent in the clear: give --cert and --key, or, where something else \
+        encrypts on the way, --auth-over-http on
+        """)
+    }
+    configuration.proxies = value("proxy-protocol", NetworkList.self)?.networks ?? []
+    configuration.pidFile = text("pid-file")
+    if let drain = value("drain", DrainSeconds.self) {
+      configuration.limits.drainMilliseconds = drain.seconds * 1_000
+    }
+    configuration.admin = value("admin", AdminPlaceText.self)?.place
+    configuration.version = Sluice.version
+    let format = value("access-log-format", Configuration.AccessLogFormat.self) ?? .combined
+    configuration.accessLog = text("access-log").map { Configuration.AccessLog(path: $0, format: format) }
     configuration.cacheMemory = value("cache-memory", ByteCount.self)?.bytes
     if let threads = value("io-threads", ThreadCount.self) { configuration.limits.ioThreads = threads.count }
     if let rate = value("min-send-rate", SendRate.self) { configuration.limits.minimumSendRate = rate.bytes }
@@ -52,17 +102,41 @@ struct ConfigurationReader {
     return configuration
   }
 
-  private mutating func site() -> Site {
+  /// What is not wrong, but hardly meant: a line each.
+  func warnings(_ configuration: Configuration) -> [String] {
+    var warnings = Server.warnings(configuration)
+    // A service begins in `/`.
+    if case .standard = settings.all["root"]?.origin, let file = settings.all["config"]?.texts.first,
+      !configuration.refusesOtherHosts
+    {
+      let hosts = hosts.isEmpty ? "" : " to hosts that no [[host]] has"
+      warnings.append("\(file) has no root: the current folder is served\(hosts): say root = \"FOLDER\"")
+    }
+    return warnings
+  }
+
+  /// A site with these rules, which were read before.
+  mutating func site(_ rules: [PathRule]) -> Site {
     var site = Site(root: text("root") ?? ".")
     site.indexes = value("index", IndexNames.self)?.names ?? site.indexes
     site.hasCleanPaths = flag("clean-urls")
     site.fallback = value("fallback", SitePath.self)?.path
+    site.hasListings = flag("listing")
     site.errorPages = errorPages()
+    site.isStrictWithSlashes = value("trailing-slash", TrailingSlash.self) == .strict
+    site.basePath = value("base-path", BasePath.self)?.path ?? ""
+    site.sharing = value("cors", OriginList.self)?.sharing ?? .none
+    site.strictTransport = value("hsts", StrictTransport.self)?.field
+    site.followsLinks = (value("symlinks") ?? LinkRule.beneath) == .beneath
     site.codings = value("precompressed", CodingList.self)?.tokens ?? []
-    site.rules = rules()
+    site.rules = rules
     site.types = types()
     site.keepsHashedFiles = flag("immutable")
     site.hasSecurityFields = flag("security-headers")
+    site.allowsAuthenticationOverHTTP = flag("auth-over-http")
+    if site.authentications.count > Site.mostAuthentications {
+      problems.append("auth has more than \(Site.mostAuthentications) files and realms: use fewer")
+    }
     if site.fieldBytes > Limits.ownFieldBytes {
       problems.append(
         "all headers together take \(site.fieldBytes) bytes: use \(Limits.ownFieldBytes) or less")
@@ -74,22 +148,79 @@ struct ConfigurationReader {
     let mode = value("ktls", Configuration.KernelTLSMode.self) ?? .auto
     let receives = flag("ktls-receive")
     let port = value("tls-port", PortNumber.self)?.number ?? 0
-    let (certificate, key) = (text("cert"), text("key"))
+    var certificates = certificates(of: settings)
+    let clients = clients()
+    let oldest = value("tls-min", OldestVersion.self)?.version ?? .tls12
+    let texts = ["ciphers", "ciphersuites", "groups", "key-passphrase-file"].map { text($0) }
     guard isUsed else { return nil }
     if receives && mode == .off {
       problems.append("--ktls-receive on needs the kernel: use it with --ktls auto or require")
     }
-    switch (certificate, key) {
-    case (let certificate?, let key?):
-      var secure = Configuration.Secure(
-        port: port, certificateFile: certificate, keyFile: key, kernelTLS: mode)
-      secure.receivesInKernel = receives
-      return secure
-    case (nil, nil):
+    // Without one for all others, the first host's is for them, too.
+    if certificates == [], let first = hostCertificates.min(by: { $0.key < $1.key }) {
+      certificates = first.value
+    }
+    guard let certificates else { return nil }
+    if certificates.isEmpty {
       if mode == .require { problems.append("--ktls require needs a certificate: --cert and --key") }
       if receives { problems.append("--ktls-receive on needs a certificate: --cert and --key") }
-    case (_?, nil): problems.append("--cert needs the certificate's private key, too: --key FILE")
-    case (nil, _?): problems.append("--key needs the certificate that it belongs to, too: --cert FILE")
+      if clients != nil || hostClients.contains(where: { $0.value != nil }) {
+        problems.append("client-ca needs a certificate of the server's: --cert and --key")
+      }
+      return nil
+    }
+    var secure = Configuration.Secure(port: port, certificates: certificates, kernelTLS: mode)
+    secure.hostCertificates = hostCertificates
+    (secure.clients, secure.hostClients) = (clients, hostClients)
+    secure.receivesInKernel = receives
+    secure.oldestVersion = oldest
+    (secure.ciphers, secure.ciphersuites, secure.groups) = (texts[0], texts[1], texts[2])
+    secure.passphraseFile = texts[3]
+    secure.ticketKeyFiles = self.texts("ticket-key-file").map(\.0)
+    return secure
+  }
+
+  /// What is said of clients' certificates.
+  mutating func clients() -> ClientCertificates? {
+    let rule = value("client-auth", ClientRule.self) ?? .require
+    let (authorities, revocations) = (text("client-ca"), text("client-crl"))
+    guard let authorities, rule != .off else {
+      if authorities == nil, let said = settings.all["client-crl"] {
+        problems.append(
+          "\(said.origin.place)\(said.origin.name) needs the authorities that it is of: client-ca")
+      }
+      if authorities == nil, rule != .off, let said = settings.all["client-auth"] {
+        problems.append("\(said.origin.place)\(said.origin.name) needs the authorities of clients: client-ca")
+      }
+      return nil
+    }
+    return ClientCertificates(
+      authorities: authorities, revocations: revocations, areRequired: rule == .require)
+  }
+
+  /// The certificates that these settings name, with their keys; nil if something is wrong with that.
+  mutating func certificates(of settings: Settings) -> [CertificateFiles]? {
+    let (certificates, keys) = (settings.all["cert"], settings.all["key"])
+    switch (certificates, keys) {
+    case (nil, nil): return []
+    case (let said?, nil):
+      let name = said.origin.isFlag ? "--key FILE" : "key"
+      problems.append(
+        "\(said.origin.place)\(said.origin.name) needs the certificate's private key, too: \(name)")
+    case (nil, let said?):
+      let name = said.origin.isFlag ? "--cert FILE" : "cert"
+      problems.append(
+        "\(said.origin.place)\(said.origin.name) needs the certificate that it belongs to, too: \(name)")
+    case (let certificates?, let keys?) where certificates.texts.count == keys.texts.count:
+      let pairs = zip(certificates.texts, keys.texts).map { CertificateFiles(certificate: $0, key: $1) }
+      guard pairs.contains(where: { $0.certificate.isEmpty || $0.key.isEmpty }) else { return pairs }
+      problems.append("\(certificates.origin.place)a certificate and a key need names of files")
+    case (let certificates?, let keys?):
+      problems.append(
+        """
+        \(certificates.origin.place)there are \(certificates.texts.count) certificates and \(keys.texts.count) keys: each \
+        \(certificates.origin.name) needs its \(keys.origin.name), in the same order
+        """)
     }
     return nil
   }

@@ -2,6 +2,7 @@ import CLinux
 import Logging
 import Server
 import Site
+import TLS
 
 /// What an option may say. Whoever misses it is told what there may be.
 protocol OptionValue {
@@ -49,7 +50,46 @@ extension OptionWord {
 }
 
 extension Configuration.KernelTLSMode: OptionWord {}
+extension Configuration.AccessLogFormat: OptionWord {}
 extension Logger.Level: OptionWord {}
+
+/// What becomes of clients without a certificate.
+enum ClientRule: String, OptionWord {
+  case off, request, require
+}
+
+/// What becomes of symbolic links in the folder.
+enum LinkRule: String, OptionWord {
+  /// Those that lead to something in it are followed.
+  case beneath
+  /// No link is.
+  case none
+}
+
+/// Where questions about the server are answered.
+struct AdminPlaceText: OptionValue {
+  static let expected =
+    "an address with a port, such as 127.0.0.1:9464 or [::1]:9464, or the path of a Unix socket, such as /run/sluice/admin"
+  let place: Configuration.AdminPlace
+
+  init?(text: String) {
+    if text.hasPrefix("/") {
+      place = .path(text)
+      return
+    }
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+      return nil
+    }
+    var host = String(text[..<colon])
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = String(host.dropFirst().dropLast())
+    } else if host.contains(":") {
+      return nil
+    }
+    if host.isEmpty { return nil }
+    place = .address(host: host, port: port)
+  }
+}
 
 /// A TCP port; 0 is any free one.
 struct PortNumber: OptionValue {
@@ -59,6 +99,20 @@ struct PortNumber: OptionValue {
   init?(text: String) {
     guard let number = UInt16(text) else { return nil }
     self.number = number
+  }
+}
+
+/// The oldest version of TLS that is spoken.
+struct OldestVersion: OptionValue {
+  static let expected = "1.2 or 1.3"
+  let version: KernelTLS.Version
+
+  init?(text: String) {
+    switch text {
+    case "1.2": version = .tls12
+    case "1.3": version = .tls13
+    default: return nil
+    }
   }
 }
 
@@ -89,48 +143,6 @@ struct ThreadCount: OptionValue {
   }
 }
 
-/// Names of index files, with commas between them.
-struct IndexNames: OptionValue {
-  static let expected = "names of files, such as index.html,index.htm"
-  let names: [String]
-
-  init?(text: String) {
-    names = text.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingLineSpace() }
-    let isSound = names.allSatisfy {
-      !$0.isEmpty && !$0.contains("/") && $0.first != "." && !$0.utf8.contains(0)
-    }
-    guard isSound, names.count <= 16, names.allSatisfy({ $0.utf8.count <= 255 }) else { return nil }
-  }
-}
-
-/// Codings of content, with commas between them, or `off`.
-struct CodingList: OptionValue {
-  static let expected = "off, or some of br,zstd,gzip"
-  let tokens: [String]
-
-  init?(text: String) {
-    tokens =
-      text == "off"
-      ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingLineSpace() }
-    guard Set(tokens).count == tokens.count, tokens.allSatisfy(["br", "zstd", "gzip"].contains) else {
-      return nil
-    }
-  }
-}
-
-/// The path of a file of the site, with or without its first slash; without it in `path`.
-struct SitePath: OptionValue {
-  static let expected = "the path of a file beneath the root, such as /index.html"
-  let path: String
-
-  init?(text: String) {
-    let segments = text.drop { $0 == "/" }.split(separator: "/", omittingEmptySubsequences: false)
-    guard segments.allSatisfy({ !$0.isEmpty && $0.first != "." && !$0.utf8.contains(0) }), !segments.isEmpty
-    else { return nil }
-    path = segments.joined(separator: "/")
-  }
-}
-
 /// A time in whole seconds, up to a day.
 struct SecondCount: OptionValue {
   static let expected = "a number from 1 to 86400"
@@ -138,6 +150,17 @@ struct SecondCount: OptionValue {
 
   init?(text: String) {
     guard let seconds = Int(text), (1...86_400).contains(seconds) else { return nil }
+    self.seconds = seconds
+  }
+}
+
+/// A time to finish, in whole seconds.
+struct DrainSeconds: OptionValue {
+  static let expected = "a number from 0 to 3600"
+  let seconds: UInt64
+
+  init?(text: String) {
+    guard let seconds = UInt64(text), seconds <= 3600 else { return nil }
     self.seconds = seconds
   }
 }

@@ -16,6 +16,17 @@ extension ConfigurationReader {
     for (text, origin) in texts("header") {
       if let rule = headerRule(text, origin) { rules.append(rule) }
     }
+    for (text, origin) in texts("redirect") {
+      if let rule = redirectRule(text, origin) { rules.append(rule) }
+    }
+    for (text, origin) in texts("auth") {
+      guard
+        let (pattern, value) = split(text, origin, "PATTERN=FILE, such as '/private/**=/etc/sluice/users'")
+      else { continue }
+      var rule = PathRule(pattern)
+      rule.authentication = authentication(value, realm: nil, origin)
+      rules.append(rule)
+    }
     for section in paths { if let rule = rule(section) { rules.append(rule) } }
     return rules
   }
@@ -36,6 +47,49 @@ extension ConfigurationReader {
     return rule
   }
 
+  /// `FROM=TO[:STATUS]`.
+  private mutating func redirectRule(_ text: String, _ origin: Setting.Origin) -> PathRule? {
+    let expected = "FROM=TO[:STATUS], such as '/old/**=/new/*' or '/blog=https://blog.example.com/:302'"
+    guard let (pattern, target) = split(text, origin, expected) else { return nil }
+    let end = target.suffix(4)
+    let status = end.first == ":" ? Int(end.dropFirst()) : nil
+    // Behind a URL, other numbers may be a port.
+    let isStatus = status.map { Redirect.statuses.contains($0) || target.hasPrefix("/") } ?? false
+    var rule = PathRule(pattern)
+    rule.redirect = redirect(
+      isStatus ? String(target.dropLast(4)) : target, from: pattern, isStatus ? status : nil, origin)
+    return rule
+  }
+
+  private mutating func redirect(
+    _ target: String, from pattern: PathPattern, _ status: Int?, _ origin: Setting.Origin
+  ) -> Redirect? {
+    do throws(Redirect.Fault) {
+      return try Redirect(to: target, from: pattern, status: status ?? 301)
+    } catch {
+      switch error {
+      case .target: note(target, origin, "a path, such as /new/, or a URL of https or http, with escapes")
+      case .star:
+        problems.append(
+          """
+          \(origin.place)the star of '\(target)' has to stand for something: use a pattern with a slash first, one star, and \
+          nothing else that varies, such as '/old/**'
+          """)
+      case .status: note("\(status ?? 0)", origin, "a status of 301, 302, 303, 307 or 308")
+      }
+      return nil
+    }
+  }
+
+  private mutating func networks(_ said: Setting?) -> [Network] {
+    (said?.texts ?? []).compactMap { text in
+      if let network = Network(text) { return network }
+      note(
+        text, said?.origin ?? .standard(""), "addresses, such as 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or all")
+      return nil
+    }
+  }
+
   private mutating func rule(_ section: ConfigurationFile.PathSection) -> PathRule? {
     guard let match = section.settings.all["match"]?.texts.first else {
       problems.append("\(section.origin.place)a [[path]] needs match = \"PATTERN\"")
@@ -52,8 +106,55 @@ extension ConfigurationReader {
     if let said = section.settings.all["type"], let type = said.texts.first {
       rule.type = mediaType(type, said.origin)
     }
+    if let said = section.settings.all["listing"], let text = said.texts.first {
+      rule.listing = Bool(text: text)
+      if rule.listing == nil || said.texts.count > 1 { note(text, said.origin, Bool.expected) }
+    }
+    if let said = section.settings.all["redirect"], let target = said.texts.first {
+      let status = section.settings.all["status"]
+      let number = status.map { Int($0.texts.first ?? "") ?? 0 }
+      rule.redirect = redirect(target, from: pattern, number, status?.origin ?? said.origin)
+    } else if let said = section.settings.all["status"] {
+      problems.append("\(said.origin.place)a status needs redirect = \"PATH\"")
+    }
+    if let said = section.settings.all["fallback"] {
+      rule.fallback = SitePath(text: said.texts.first ?? "")?.path
+      if rule.fallback == nil { note(said.texts.first ?? "", said.origin, SitePath.expected) }
+    }
+    if section.settings.all["allow"] != nil || section.settings.all["deny"] != nil {
+      var access = AccessRule()
+      for key in ["allow", "deny"] {
+        guard let said = section.settings.all[key], said.texts.isEmpty else { continue }
+        problems.append("\(said.origin.place)'\(key)' is empty: name networks, or all, or leave it out")
+      }
+      access.allowed = networks(section.settings.all["allow"])
+      access.denied = networks(section.settings.all["deny"])
+      rule.access = access
+    }
+    let realm = section.settings.all["realm"]
+    if let said = section.settings.all["auth"] {
+      rule.authentication = authentication(said.texts.joined(separator: ","), realm: realm, said.origin)
+    } else if let realm {
+      problems.append("\(realm.origin.place)realm says what a password is for: it needs auth = \"FILE\"")
+    }
     rule.changes = section.changes.compactMap { change($0.action, $0.name, $0.value, section.origin) }
     return rule
+  }
+
+  private mutating func authentication(
+    _ file: String, realm: Setting?, _ origin: Setting.Origin
+  ) -> AuthenticationRule? {
+    if file == "off" { return .off }
+    let name = realm?.texts.joined(separator: " ") ?? Authentication.defaultRealm
+    guard Authentication(file: "-", realm: name) != nil else {
+      note(name, realm?.origin ?? origin, "1 to 200 printable characters of ASCII")
+      return nil
+    }
+    guard let authentication = Authentication(file: file, realm: name) else {
+      note(file, origin, "the path of a file that htpasswd has made, or off")
+      return nil
+    }
+    return .required(authentication)
   }
 
   private mutating func cacheControl(_ value: String, _ origin: Setting.Origin) -> String? {
@@ -102,17 +203,21 @@ extension ConfigurationReader {
     return pages
   }
 
-  /// `--mime`.
+  /// `--mime-types`, and over it `--mime`.
   mutating func types() -> [String: String] {
     var types: [String: String] = [:]
+    if let (path, _) = texts("mime-types").first {
+      let file = MediaTypesFile(path: path)
+      problems += file.problem.map { [$0] } ?? []
+      types = file.types
+    }
     for (text, origin) in texts("mime") {
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2, !parts[0].contains("/") else {
         note(text, origin, "ENDING=TYPE, such as 'gpx=application/gpx+xml'")
         continue
       }
-      let ending = parts[0].lowercased()
-      types[ending.hasPrefix(".") ? String(ending.dropFirst()) : ending] = mediaType(parts[1], origin)
+      types[MediaType.ending(parts[0])] = mediaType(parts[1], origin)
     }
     return types
   }

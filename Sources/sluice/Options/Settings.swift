@@ -18,6 +18,17 @@ struct Setting {
 }
 
 extension Setting.Origin {
+  var isStandard: Bool {
+    if case .standard = self { true } else { false }
+  }
+
+  var isFlag: Bool {
+    switch self {
+    case .flag, .standard: true
+    case .variable, .key: false
+    }
+  }
+
   /// `--port`, `SLUICE_PORT`, or `port`.
   var name: String {
     switch self {
@@ -41,7 +52,18 @@ struct Settings {
   /// The names of all options, as flags and keys have them, in the order in which they are declared.
   static let names = (try? Options.parse([])).map { flags(of: $0).map(\.name) } ?? []
   /// Options that have two names each.
-  private static let aliases = ["tls-cert": "cert", "tls-key": "key"]
+  static let aliases = ["tls-cert": "cert", "tls-key": "key", "host": "address"]
+  /// Options that each host may have for itself.
+  static let ofHosts = [
+    "root", "index", "clean-urls", "trailing-slash", "base-path", "redirect", "fallback", "error-page",
+    "symlinks", "precompressed", "cache-control", "header", "mime", "mime-types", "immutable",
+    "security-headers", "cors", "hsts", "auth", "cert", "key", "client-ca",
+    "client-auth", "client-crl",
+  ]
+  /// Options that may be said several times.
+  private static let lists: Set = [
+    "cache-control", "header", "mime", "error-page", "redirect", "auth", "cert", "key", "ticket-key-file",
+  ]
   /// Options of which only one can hold: the other one is said, too.
   private static let opposites = ["plaintext": "tls-only", "tls-only": "plaintext"]
 
@@ -60,7 +82,6 @@ struct Settings {
   /// Takes over what the environment says of options of which nothing was said. Empty is as good as unset.
   mutating func fallBackToEnvironment() {
     var variables = Settings([:])
-    let lists: Set = ["cache-control", "header", "mime", "error-page"]
     for name in Self.names + Self.aliases.keys.sorted() {
       let variable = "SLUICE_" + name.uppercased().replacing("-", with: "_")
       guard let value = unsafe getenv(variable) else { continue }
@@ -68,7 +89,7 @@ struct Settings {
       let option = Self.aliases[name] ?? name
       if text.isEmpty || variables.all[option] != nil { continue }
       // What may be said several times has a line for each.
-      let texts = lists.contains(option) ? text.split(separator: "\n").map(String.init) : [text]
+      let texts = Self.lists.contains(option) ? text.split(separator: "\n").map(String.init) : [text]
       variables.all[option] = Setting(texts: texts, origin: .variable(variable))
     }
     fallBack(to: variables)
@@ -84,10 +105,14 @@ struct Settings {
           })))
   }
 
+  /// Nobody has said anything.
+  var areAllStandard: Bool { all.values.allSatisfy(\.origin.isStandard) }
+
   /// All of it as a file says it: TOML.
   var toml: String {
+    let others = all.keys.filter { !Self.names.contains($0) }.sorted()
     var lines = ""
-    for name in Self.names where name != "config" {
+    for name in others + Self.names where name != "config" {
       guard let setting = all[name] else { continue }
       let values = setting.texts.map(Self.toml)
       lines += "\(name) = \(values.count == 1 ? values[0] : "[\(values.joined(separator: ", "))]")\n"
@@ -96,8 +121,13 @@ struct Settings {
   }
 
   /// A number, true or false as it is, anything else as a string.
-  private static func toml(_ text: String) -> String {
+  static func toml(_ text: String) -> String {
     if Int(text).map(String.init) == text || text == "true" || text == "false" { return text }
+    return quoted(text)
+  }
+
+  /// A string, which JSON has just so.
+  static func quoted(_ text: String) -> String {
     var string = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -109,6 +139,11 @@ struct Settings {
       }
     }
     return "\"\(string)\""
+  }
+
+  /// What is said of all options but those of which others say something.
+  func leavingOut(_ others: Settings) -> Settings {
+    Settings(all.filter { others.all[$0.key] == nil })
   }
 
   /// Takes over what others say of options of which nothing was said.

@@ -49,7 +49,12 @@ struct CallFault: Sendable {
       transports: [.plain, .kernelTLS]),
     // What libssl sends a handshake with.
     CallFault(calls: "write", errors: socketErrors, transports: [.userTLS, .kernelTLS], mayWait: true),
-    CallFault(calls: "epoll_ctl", errors: ["ENOMEM", "ENOSPC", "EPERM"]),
+    // Most connections without TLS have been answered before they would be waited for.
+    CallFault(
+      calls: "epoll_ctl", errors: ["ENOMEM", "ENOSPC", "EPERM"], transports: [.plain],
+      moments: [.first, .second, .always]),
+    CallFault(
+      calls: "epoll_ctl", errors: ["ENOMEM", "ENOSPC", "EPERM"], transports: [.userTLS, .kernelTLS]),
     // It has no other error, and can't have that for ever.
     CallFault(calls: "epoll_pwait", errors: ["EINTR"], moments: [.first, .second, .fifth]),
     CallFault(

@@ -8,6 +8,8 @@ struct Exchange: Sendable {
     var body: [UInt8] = []
     /// The body is not compared.
     var isText = false
+    /// It has these parts of a file instead.
+    var parts: [Range<Int>] = []
   }
 
   /// What a client has seen.
@@ -38,6 +40,7 @@ struct Exchange: Sendable {
     Exchange("large", ["/large.bin"]),
     Exchange("range", ["/big.bin"], "Range: bytes=100000-3099999\r\n"),
     Exchange("short range", ["/1024.bin"], "Range: bytes=10-19\r\n"),
+    Exchange("several ranges", ["/big.bin"], "Range: bytes=5000000-7999999,0-99,1000-1000\r\n"),
     Exchange("folders", ["/folder", "/folder/", "/plain", "/none"]),
     Exchange("new names", ["/new.txt", "/new.bin"]),
     Exchange("two large", ["/large.bin", "/large.bin", "/hello.txt"]),
@@ -106,7 +109,14 @@ struct Exchange: Sendable {
       let body = rest[end.upperBound...].prefix(length)
       rest = rest[end.upperBound...].dropFirst(length)
       let isRight = head.status == answer.status
-      if isRight, !answer.isText {
+      if isRight, !answer.parts.isEmpty, body.count == length {
+        var response = head
+        response.body = Array(body)
+        let parts = try? MultipartBody(response).parts
+        guard let parts, parts.map(\.range) == answer.parts,
+          parts.allSatisfy({ Pattern.matches($0.bytes, from: $0.range.lowerBound) })
+        else { return .wrong("other parts in \(index)") }
+      } else if isRight, !answer.isText {
         if length != answer.body.count { return .wrong("\(length) bytes for answer \(index)") }
         let isSame = unsafe body.withUnsafeBytes { body in
           unsafe answer.body.withUnsafeBytes {
@@ -150,10 +160,12 @@ enum FaultSite {
     if path == "/hello.txt" { return Exchange.Answer(body: Array("hello\n".utf8)) }
     let name = path == "/folder/" ? "folder/index.html" : String(path.dropFirst())
     guard let size = files[name] else { return Exchange.Answer(status: 404, isText: true) }
-    if let match = range.firstMatch(of: /bytes=(\d+)-(\d+)/), let first = Int(match.1),
-      let last = Int(match.2)
-    {
-      return Exchange.Answer(status: 206, body: Pattern.bytes(last - first + 1, from: first))
+    let parts = range.matches(of: /(\d+)-(\d+)/).compactMap { match in
+      if let first = Int(match.1), let last = Int(match.2) { first..<last + 1 } else { nil }
+    }
+    if parts.count > 1 { return Exchange.Answer(status: 206, isText: true, parts: parts) }
+    if let part = parts.first {
+      return Exchange.Answer(status: 206, body: Pattern.bytes(part.count, from: part.lowerBound))
     }
     return Exchange.Answer(body: Pattern.bytes(size))
   }

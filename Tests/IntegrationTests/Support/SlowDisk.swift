@@ -11,6 +11,7 @@ final class SlowDisk {
     case open
     case getattr
     case read
+    case readdir
     case any = "*"
   }
 
@@ -62,6 +63,11 @@ final class SlowDisk {
   /// this, as if the disk were this machine's own.
   func setValidity(seconds: Int) throws {
     try tell("validity \(seconds)")
+  }
+
+  /// The time of modification, and of change, of files whose attributes the kernel gets from now on, in seconds since 1970.
+  func setTimes(seconds: Int) throws {
+    try tell("time \(seconds)")
   }
 
   /// Makes the kernel forget the pages of a file that nobody is reading.

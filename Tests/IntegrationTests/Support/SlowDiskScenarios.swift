@@ -336,7 +336,10 @@ extension Transfer.Transport {
       try server.disk.delay(.any, milliseconds: milliseconds)
       for (path, fields, status, size) in [
         ("/slow/page", "", 200, 300), ("/slow/page.html", "", 308, nil), ("/slow/users/7", "", 200, 400),
-        ("/slow/none.css", "", 404, 500), ("/slow/style.css", "Accept-Encoding: gzip, br\r\n", 200, 700),
+        ("/slow/none.css", "", 404, 500),
+        // What is missing by several names is looked for by each of them once.
+        ("/slow/none.html", "", 404, 500), ("/slow/users/7/", "", 200, 400),
+        ("/slow/style.css", "Accept-Encoding: gzip, br\r\n", 200, 700),
         ("/slow/style.css", "Accept-Encoding: br\r\n", 200, 600),
         ("/slow/large.css", "Accept-Encoding: gzip, br\r\n", 200, 50_000),
       ] as [(String, String, Int, Int?)] {

@@ -64,11 +64,23 @@ struct TestCertificates: Sendable {
     ])
   }
 
-  private static func make(_ folder: String, _ name: String, _ key: [String]) throws -> Pair {
+  /// A certificate for these names, as subjectAltName has them: `DNS:a.example`, `IP:127.0.0.1`. Its subject is `name`.
+  static func make(_ folder: String, _ name: String, for names: [String], isRSA: Bool = false) throws -> Pair
+  {
+    try make(
+      folder, name,
+      isRSA ? ["-newkey", "rsa:2048"] : ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+      subject: name, names.joined(separator: ","))
+  }
+
+  private static func make(
+    _ folder: String, _ name: String, _ key: [String], subject: String = "localhost",
+    _ names: String = "DNS:localhost,IP:127.0.0.1,IP:::1"
+  ) throws -> Pair {
     let pair = Pair(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
     try Shell.require(
-      ["openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=localhost"] + key + [
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1", "-keyout", pair.key, "-out",
+      ["openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=\(subject)"] + key + [
+        "-addext", "subjectAltName=\(names)", "-keyout", pair.key, "-out",
         pair.certificate,
       ])
     return pair

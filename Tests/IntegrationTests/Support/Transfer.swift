@@ -13,6 +13,8 @@ enum Transfer {
 
     /// Those of kernel TLS.
     static let kernel = [kernelTLS, kernelBothWays]
+    /// For what is said of files: whoever decrypts the request, the response is the same.
+    static let kernelSending = [kernelTLS]
     var isInKernel: Bool { Self.kernel.contains(self) }
 
     /// A server of this transport.

@@ -1,3 +1,5 @@
+public import Access
+package import TLS
 public import Files
 
 /// What a worker has counted. Nothing that is dropped or refused goes uncounted.
@@ -45,8 +47,34 @@ public struct Metrics: Sendable, CustomStringConvertible {
   public var broken = 0
   /// What the file caches have counted.
   public var files = FileCounts()
+  /// What was counted of passwords.
+  public var access = AccessCounts()
   /// Requests and responses given up because a disk did not answer in time.
   public var diskTimeouts = 0
+  /// Connections of balancers that did not say who has connected to them, or not so that it is understood.
+  public package(set) var introductionsRefused = 0
+  /// Handshakes that have gone on with an earlier session.
+  public var resumed = 0
+  /// Those that failed, by the number of the `HandshakeFailure`.
+  package var handshakeFailures = InlineArray<8, Int>(repeating: 0)
+  /// Those after which OpenSSL encrypts, by the number of the `KernelTLS.Reason`.
+  package var againstKernel = InlineArray<8, Int>(repeating: 0)
+  /// Bytes given to sockets: as they are, for the kernel to encrypt, and encrypted by OpenSSL (records).
+  package var bytesPlain: UInt64 = 0
+  package var bytesKernel: UInt64 = 0
+  package var bytesUser: UInt64 = 0
+  /// Responses to what was no request, or not taken.
+  package var rejections = 0
+  /// Responses by site and status, but for those with files of the first site that are sent from memory at once.
+  package var statuses = StatusCounts(sites: 0)
+  /// Time from taking up a request to its response's first byte, and to the last, in milliseconds, of requests that were not
+  /// answered at once.
+  package var firstByte = Histogram()
+  package var lastByte = Histogram()
+  /// What connections are about, now.
+  package var states = ConnectionStates()
+  /// Lines of the access log that were dropped.
+  public package(set) var logLinesDropped = 0
 
   /// Nothing has happened yet.
   package init() {}
@@ -74,7 +102,37 @@ public struct Metrics: Sendable, CustomStringConvertible {
     truncated += other.truncated
     broken += other.broken
     files.add(other.files)
+    access.add(other.access)
     diskTimeouts += other.diskTimeouts
+    introductionsRefused += other.introductionsRefused
+    resumed += other.resumed
+    rejections += other.rejections
+    for index in handshakeFailures.indices {
+      handshakeFailures[index] += other.handshakeFailures[index]
+      againstKernel[index] += other.againstKernel[index]
+    }
+    bytesPlain += other.bytesPlain
+    bytesKernel += other.bytesKernel
+    bytesUser += other.bytesUser
+    statuses.add(other.statuses)
+    firstByte.add(other.firstByte)
+    lastByte.add(other.lastByte)
+    states.add(other.states)
+  }
+
+  /// Nothing has happened.
+  package static var none: Metrics { Metrics() }
+
+  /// What workers do not count by status: files of the first site that are sent from memory at once.
+  package mutating func completeFirstSite() {
+    let counted = statuses.counts.reduce(0, +)
+    let all = UInt64(requests + rejections)
+    if all > counted { statuses.counts[StatusCounts.slot(200)] += all - counted }
+  }
+
+  package mutating func note(_ failure: HandshakeFailure) {
+    handshakesFailed += 1
+    handshakeFailures[failure.rawValue] += 1
   }
 
   /// All counts in one line, `name=value`.
@@ -89,7 +147,10 @@ public struct Metrics: Sendable, CustomStringConvertible {
     requests=\(requests) malformed=\(malformed) timeouts=\(timeouts) too_slow=\(tooSlow) \
     truncated=\(truncated) broken=\(broken) \
     cache_looks=\(files.looks) cache_misses=\(files.loads) cache_evictions=\(files.evictions) \
-    disk_waits=\(files.diskWaits) disk_refused=\(files.diskRefused) disk_timeouts=\(diskTimeouts)
+    disk_waits=\(files.diskWaits) disk_refused=\(files.diskRefused) disk_timeouts=\(diskTimeouts) \
+    password_checks=\(access.checks) passwords_wrong=\(access.wrong) password_overloads=\(access.overloads) \
+    password_timeouts=\(access.timeouts) \
+    stale_codings=\(files.staleCodings) log_lines_dropped=\(logLinesDropped) proxy_headers_refused=\(introductionsRefused)
     """
   }
 }

@@ -1,0 +1,43 @@
+/// A short text that was seen last, to be told from others by a few loads: what most requests say in the same way.
+public struct TextMemo: Sendable {
+  private static let words = 8
+  /// The longest text that is remembered, in bytes.
+  public static var longest: Int { 8 * words }
+
+  private var value = InlineArray<8, UInt64>(repeating: 0)
+  /// Bytes of the text; 0 for none.
+  public private(set) var count = 0
+
+  /// None yet.
+  public init() {}
+
+  /// Remembers a text of `longest` bytes at most; of a longer one, nothing.
+  public mutating func set(_ text: Span<UInt8>) {
+    count = text.count <= Self.longest ? text.count : 0
+    for index in 0..<Self.words where 8 * index < count { value[index] = Self.word(text, index) }
+  }
+
+  /// Whether it is the text that was seen last; none is empty.
+  @inline(__always)
+  public func matches(_ text: Span<UInt8>) -> Bool {
+    guard text.count == count, count > 0 else { return false }
+    var index = 0
+    while 8 &* index < count {
+      if value[index] != Self.word(text, index) { return false }
+      index &+= 1
+    }
+    return true
+  }
+
+  /// Eight bytes of a text, or what is left of them.
+  @inline(__always)
+  private static func word(_ text: Span<UInt8>, _ index: Int) -> UInt64 {
+    let start = 8 &* index
+    if start &+ 8 <= text.count {
+      return unsafe text.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self)
+    }
+    var word: UInt64 = 0
+    for place in start..<text.count { word = word << 8 | UInt64(text[place]) }
+    return word
+  }
+}

@@ -1,0 +1,152 @@
+import Glibc
+import HTTP
+import Logging
+import Reactor
+import Synchronization
+import Worker
+
+/// Answers questions about the server, on a port or a socket of its own and with threads of its own: also while all workers are busy,
+/// or hang. One request for a connection.
+final class AdminListener: Sendable {
+  private let status: ServerStatus
+  private let descriptor: Int32
+  /// Connections that are being answered.
+  private let count = Mutex(0)
+  private let limits: Limits
+
+  /// Listens at `place`, and answers from then on. Throws if it can't.
+  init(_ place: Configuration.AdminPlace, status: ServerStatus, limits: Limits) throws(StartError) {
+    self.status = status
+    self.limits = limits
+    do throws(Errno) {
+      descriptor = try Self.listen(place)
+    } catch {
+      throw StartError("--admin: cannot listen on \(place.text): \(error)")
+    }
+    do throws(Errno) {
+      let descriptor = descriptor
+      _ = try Thread(stackBytes: 512 << 10) { [self] in
+        while true { answer(accept(descriptor, nil, nil)) }
+      }
+    } catch {
+      throw StartError("--admin: \(error)")
+    }
+  }
+
+  private static func listen(_ place: Configuration.AdminPlace) throws(Errno) -> Int32 {
+    switch place {
+    case .address(let host, let port):
+      guard let address = try? SocketAddress(host: host, port: port) else {
+        throw Errno(rawValue: EADDRNOTAVAIL)
+      }
+      return try ListeningSocket.bindBlocking(address)
+    case .path(let path): return try ListeningSocket.bindBlocking(unixPath: path)
+    }
+  }
+
+  /// `http://127.0.0.1:9464`, or the path.
+  func url(_ place: Configuration.AdminPlace) -> String {
+    guard case .address = place, let address = try? SocketAddress(boundTo: descriptor) else {
+      return place.text
+    }
+    return "http://\(address.urlHost):\(address.port)"
+  }
+
+  private func answer(_ connection: Int32) {
+    guard connection >= 0 else {
+      // No descriptor is free, perhaps: this does not spin.
+      usleep(100_000)
+      return
+    }
+    let isTaken = count.withLock { count in
+      guard count < limits.adminConnections else { return false }
+      count += 1
+      return true
+    }
+    let thread = isTaken ? try? Thread(stackBytes: 512 << 10) { self.converse(connection) } : nil
+    if thread == nil {
+      close(connection)
+      if isTaken { count.withLock { $0 -= 1 } }
+    }
+  }
+
+  private func converse(_ connection: Int32) {
+    defer {
+      close(connection)
+      count.withLock { $0 -= 1 }
+    }
+    _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+    let limit = timeval(tv_sec: limits.adminSeconds, tv_usec: 0)
+    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+      var limit = limit
+      unsafe setsockopt(connection, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+    let deadline = Clock.monotonicMilliseconds() + UInt64(limits.adminSeconds) * 1_000
+    var received: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 4096)
+    while Clock.monotonicMilliseconds() < deadline {
+      let count = unsafe recv(connection, &part, part.count, 0)
+      guard count > 0 else { return }
+      received += part[..<count]
+      var head = RequestHead()
+      switch RequestParser.parse(received.span, limits: limits.head, into: &head) {
+      case .incomplete: continue
+      case .rejected(let status): return send(response(status, "\(status.line)\n"), to: connection)
+      case .complete:
+        let path = String(decoding: head.path.range.map { received[$0] }, as: UTF8.self)
+        return send(response(to: head.method, path), to: connection)
+      }
+    }
+  }
+
+  // MARK: Answers
+
+  private func response(to method: Method, _ path: String) -> [UInt8] {
+    guard method == .get || method == .head else { return response(.methodNotAllowed, "GET and HEAD only\n") }
+    let full =
+      switch path {
+      case "/metrics":
+        response(
+          .ok, PrometheusText(status.snapshot()).text, type: "text/plain; version=0.0.4; charset=utf-8")
+      case "/healthz": response(.ok, "ok\n")
+      case "/readyz":
+        status.state == .serving
+          ? response(.ok, "ready\n") : response(.serviceUnavailable, "\(status.state)\n")
+      case "/status.json":
+        response(.ok, StatusJSON(status.snapshot()).text, type: "application/json")
+      case "/": response(.ok, StatusPage.html, type: "text/html; charset=utf-8")
+      default: response(.notFound, "there is /, /metrics, /healthz, /readyz and /status.json\n")
+      }
+    guard method == .head, let end = full.firstRange(of: Array("\r\n\r\n".utf8)) else { return full }
+    return Array(full[..<end.upperBound])
+  }
+
+  private func response(
+    _ status: Status, _ text: String, type: String = "text/plain; charset=utf-8"
+  ) -> [UInt8] {
+    // A page of its own styles and scripts, which loads nothing from anywhere.
+    let head = """
+      HTTP/1.1 \(status.line)\r
+      Content-Type: \(type)\r
+      Content-Length: \(text.utf8.count)\r
+      Cache-Control: no-store\r
+      Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'\r
+      X-Content-Type-Options: nosniff\r
+      Connection: close\r
+      \r
+
+      """
+    return Array(head.utf8) + Array(text.utf8)
+  }
+
+  private func send(_ bytes: [UInt8], to connection: Int32) {
+    var done = 0
+    while done < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { bytes in
+        unsafe Glibc.send(connection, bytes.baseAddress! + done, bytes.count - done, Int32(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { return }
+      done += count
+    }
+  }
+}

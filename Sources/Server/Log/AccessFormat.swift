@@ -1,0 +1,189 @@
+import Glibc
+import TLS
+import Worker
+
+/// What a line of the access log looks like.
+struct AccessFormat {
+  private let kind: Configuration.AccessLogFormat
+  /// The second that `time` is of, and how it is written.
+  private var second: Int64 = .min
+  private var time = ShortText()
+  private var address = AddressText()
+
+  init(_ kind: Configuration.AccessLogFormat) {
+    self.kind = kind
+  }
+
+  /// Appends the line of a record, whose texts lie one behind the other.
+  mutating func append(_ record: AccessRecord, _ texts: Span<UInt8>, to lines: inout LogBuffer) {
+    let seconds = record.time / 1000
+    if seconds != second {
+      second = seconds
+      time = ShortText(Self.text(of: seconds, kind))
+    }
+    switch kind {
+    case .combined: appendCombined(record, texts, &lines)
+    case .json: appendJSON(record, texts, &lines)
+    }
+    lines.endLine()
+  }
+
+  private static func text(of seconds: Int64, _ kind: Configuration.AccessLogFormat) -> [UInt8] {
+    var (time, parts) = (time_t(seconds), unsafe tm())
+    switch kind {
+    case .combined: unsafe localtime_r(&time, &parts)
+    case .json: unsafe gmtime_r(&time, &parts)
+    }
+    var text = [UInt8](repeating: 0, count: 64)
+    let format = kind == .combined ? "%d/%b/%Y:%H:%M:%S %z" : "%Y-%m-%dT%H:%M:%S"
+    let count = unsafe text.withUnsafeMutableBytes { text in
+      unsafe strftime(text.baseAddress!.assumingMemoryBound(to: CChar.self), text.count, format, &parts)
+    }
+    return Array(text[..<count])
+  }
+
+  // MARK: Combined
+
+  /// As Apache httpd and nginx have it: the client, its certificate's subject in the place of a user, the time, the request's first line,
+  /// the status, the bytes of the content, Referer and User-Agent.
+  private mutating func appendCombined(
+    _ record: AccessRecord, _ texts: Span<UInt8>, _ lines: inout LogBuffer
+  ) {
+    address.append(record, to: &lines)
+    let subject = record.text(.subject, in: texts)
+    if subject.isEmpty {
+      lines.append(" - - [")
+    } else {
+      lines.append(" -")
+      lines.append(quoted: subject)
+      lines.append(" [")
+    }
+    lines.append(time.bytes.span.extracting(..<time.count))
+    lines.append("]")
+    lines.append(quoted: record.text(.requestLine, in: texts))
+    lines.append(UInt8(ascii: " "))
+    lines.append(decimal: UInt64(record.status))
+    lines.append(UInt8(ascii: " "))
+    lines.append(decimal: UInt64(record.content))
+    lines.append(quoted: record.text(.referer, in: texts))
+    lines.append(quoted: record.text(.userAgent, in: texts))
+  }
+
+  // MARK: JSON
+
+  private mutating func appendJSON(
+    _ record: AccessRecord, _ texts: Span<UInt8>, _ lines: inout LogBuffer
+  ) {
+    lines.append("{\"time\":\"")
+    lines.append(time.bytes.span.extracting(..<time.count))
+    lines.append(UInt8(ascii: "."))
+    lines.append(UInt64(record.time % 1000), digits: 3)
+    lines.append("Z\",\"client\":\"")
+    address.append(record, to: &lines)
+    lines.append("\",\"client_port\":")
+    lines.append(decimal: UInt64(record.port))
+    let line = record.text(.requestLine, in: texts)
+    let first = line.indices.first { line[$0] == UInt8(ascii: " ") } ?? line.count
+    let last = line.indices.last { $0 > first && line[$0] == UInt8(ascii: " ") } ?? line.count
+    lines.append(",\"method\":\"", json: line.extracting(..<first))
+    lines.append(
+      ",\"target\":\"", json: line.extracting(min(first + 1, last)..<last))
+    lines.append(
+      ",\"protocol\":\"", json: line.extracting(min(last + 1, line.count)...))
+    lines.append(",\"host\":\"", json: record.text(.host, in: texts))
+    lines.append(",\"status\":")
+    lines.append(decimal: UInt64(record.status))
+    lines.append(",\"bytes\":")
+    lines.append(decimal: UInt64(record.content))
+    lines.append(",\"sendfile_bytes\":")
+    lines.append(decimal: UInt64(record.bySendfile))
+    lines.append(",\"copied_bytes\":")
+    lines.append(decimal: UInt64(max(0, record.content - record.bySendfile)))
+    lines.append(",\"duration_ms\":")
+    lines.append(decimal: UInt64(record.duration))
+    lines.append(",\"referer\":\"", json: record.text(.referer, in: texts))
+    lines.append(",\"user_agent\":\"", json: record.text(.userAgent, in: texts))
+    lines.append(record.flags.contains(.missed) ? ",\"cache\":\"miss\"" : ",\"cache\":\"hit\"")
+    lines.append(record.flags.contains(.waited) ? ",\"waited\":true" : ",\"waited\":false")
+    lines.append(record.flags.contains(.isWhole) ? ",\"complete\":true" : ",\"complete\":false")
+    if record.version == 0 {
+      lines.append(",\"transport\":\"plain\"}")
+    } else {
+      appendSecurity(record, texts, &lines)
+    }
+  }
+
+  private mutating func appendSecurity(
+    _ record: AccessRecord, _ texts: Span<UInt8>, _ lines: inout LogBuffer
+  ) {
+    lines.append(record.reason == 0 ? ",\"transport\":\"kernel_tls\"" : ",\"transport\":\"user_tls\"")
+    if record.reason > 0 {
+      lines.append(",\"ktls_off\":\"")
+      lines.append(Array(KernelTLS.Reason.names[Int(record.reason) - 1].utf8).span)
+      lines.append(UInt8(ascii: "\""))
+    }
+    lines.append(record.version == 0x0304 ? ",\"tls\":\"1.3\"" : ",\"tls\":\"1.2\"")
+    lines.append(",\"cipher\":\"")
+    lines.append(Array(KernelTLS.cipherName(record.cipher).utf8).span)
+    lines.append(record.flags.contains(.resumed) ? "\",\"resumed\":true" : "\",\"resumed\":false")
+    lines.append(",\"sni\":\"", json: record.text(.serverName, in: texts))
+    lines.append(",\"client_subject\":\"", json: record.text(.subject, in: texts))
+    lines.append(UInt8(ascii: "}"))
+  }
+}
+
+/// A text of 64 bytes at most, kept in place.
+private struct ShortText {
+  private(set) var bytes = InlineArray<64, UInt8>(repeating: 0)
+  private(set) var count = 0
+
+  init() {}
+
+  init(_ text: [UInt8]) {
+    count = min(64, text.count)
+    for index in 0..<count { bytes[index] = text[index] }
+  }
+}
+
+/// The text of the last address: a client has several responses.
+private struct AddressText {
+  private var high: UInt64 = 0
+  private var low: UInt64 = 0
+  private var text = ShortText()
+
+  mutating func append(_ record: AccessRecord, to lines: inout LogBuffer) {
+    if text.count == 0 || record.addressLow != low || record.addressHigh != high {
+      (high, low) = (record.addressHigh, record.addressLow)
+      text = ShortText(Self.text(high, low))
+    }
+    lines.append(text.bytes.span.extracting(..<text.count))
+  }
+
+  /// `192.0.2.1`, `2001:db8::1`.
+  private static func text(_ high: UInt64, _ low: UInt64) -> [UInt8] {
+    if high == 0, low >> 32 == 0xFFFF {
+      return Array([24, 16, 8, 0].map { String(low >> UInt64($0) & 0xFF) }.joined(separator: ".").utf8)
+    }
+    var bytes = [high.bigEndian, low.bigEndian]
+    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    guard unsafe inet_ntop(AF_INET6, &bytes, &text, socklen_t(text.count)) != nil else { return [] }
+    return text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+  }
+}
+
+extension LogBuffer {
+  /// `,"name":"text"` if there is a text.
+  fileprivate mutating func append(_ name: StaticString, json bytes: Span<UInt8>) {
+    if bytes.isEmpty { return }
+    append(name)
+    append(json: bytes)
+    append(UInt8(ascii: "\""))
+  }
+
+  /// `"text"`, or `"-"` if there is none.
+  fileprivate mutating func append(quoted bytes: Span<UInt8>) {
+    append(" \"")
+    if bytes.isEmpty { append(UInt8(ascii: "-")) } else { append(escaped: bytes) }
+    append(UInt8(ascii: "\""))
+  }
+}

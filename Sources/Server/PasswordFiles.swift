@@ -1,0 +1,42 @@
+import Access
+import Glibc
+import Logging
+import Reactor
+import Site
+import Worker
+
+extension PasswordFile {
+  /// The files with passwords that sites name, read. One that could be downloaded is an error.
+  static func all(of sites: [Site]) throws(StartError) -> [PasswordFile] {
+    var files: [PasswordFile] = []
+    for path in Site.passwordFiles(of: sites) {
+      guard !sites.contains(where: { $0.serves(fileAt: path) }) else {
+        throw StartError("\(path): this file with passwords lies in the served folder: move it out of there")
+      }
+      do throws(PasswordFileError) {
+        files.append(try PasswordFile(path: path))
+      } catch {
+        throw StartError(error.description)
+      }
+    }
+    return files
+  }
+}
+
+extension Passwords {
+  /// The files with threads that check passwords, and one that sees files change: they live as long as the process. Without
+  /// files there are none.
+  static func start(_ files: [PasswordFile], limits: Limits, log: Logger) throws(Errno) -> Passwords {
+    guard let passwords = Passwords(files: files, capacity: limits.passwordQueue) else {
+      throw Errno.current
+    }
+    if files.isEmpty { return passwords }
+    for _ in 0..<limits.passwordThreads {
+      _ = try Thread(stackBytes: 512 << 10) { passwords.runChecks() }
+    }
+    _ = try Thread(stackBytes: 512 << 10) {
+      passwords.watch { log.error("\($0); what it said before stays in use") }
+    }
+    return passwords
+  }
+}

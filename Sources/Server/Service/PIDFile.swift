@@ -1,0 +1,62 @@
+import Glibc
+import Reactor
+
+/// A file with the process's number, for those who send signals.
+public struct PIDFile: Sendable {
+  private let path: String
+
+  /// At this path.
+  public init(_ path: String) {
+    self.path = path
+  }
+
+  /// Writes it, all at once. Throws if that can't be done.
+  func write() throws(StartError) {
+    let new = "\(path).\(getpid())"
+    let text = Array("\(getpid())\n".utf8)
+    let descriptor = unsafe open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw failure(Errno.current) }
+    let count = unsafe Glibc.write(descriptor, text, text.count)
+    let error = Errno.current
+    close(descriptor)
+    guard count == text.count, unsafe rename(new, path) == 0 else {
+      let reason = count == text.count ? Errno.current : error
+      unsafe unlink(new)
+      throw failure(reason)
+    }
+  }
+
+  private func failure(_ error: Errno) -> StartError {
+    StartError("\(path): cannot write the process's number: \(error)")
+  }
+
+  /// Removes it, if it still is this process's.
+  func remove() {
+    if processIdentifier == getpid() { unsafe unlink(path) }
+  }
+
+  /// The number in it; nil if there is none.
+  var processIdentifier: pid_t? {
+    Self.text(path).flatMap { pid_t($0.prefix { $0.isNumber }) }.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// Has the server whose number is in the file read its files anew. Throws one line if there is none.
+  public func reload() throws(StartError) {
+    guard let number = processIdentifier else {
+      throw StartError("\(path): no number of a process in it: is the server running, with --pid-file?")
+    }
+    guard Self.text("/proc/\(number)/comm")?.hasPrefix("sluice") == true else {
+      throw StartError("\(path): process \(number) is no sluice: the file is left over")
+    }
+    guard kill(number, SIGHUP) == 0 else { throw StartError("process \(number): \(Errno.current)") }
+  }
+
+  private static func text(_ path: String) -> String? {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 64)
+    let count = unsafe read(descriptor, &bytes, bytes.count)
+    return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
+  }
+}

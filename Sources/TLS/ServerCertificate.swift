@@ -1,0 +1,194 @@
+internal import COpenSSL
+internal import Glibc
+
+/// A certificate chain and its private key, read from PEM files and checked before any client can see them.
+@safe
+public final class ServerCertificate: Sendable {
+  /// Where it was read from, as the operator wrote it.
+  public let file: String
+  /// The names that it is for, of subjectAltName: `example.com`, `*.example.com`, `192.0.2.1`, `[2001:db8::1]` (RFC 5280 §4.2.1.6).
+  public let names: [String]
+  /// When it expires, in seconds since 1970.
+  public let expiry: Int64
+  /// The kind of its key, as OpenSSL names it: `EC`, `RSA`, `ED25519`.
+  public let keyType: String
+  /// What clients may stumble over: a line that says what to do.
+  public let warning: String?
+  /// Holds certificate, chain and key, and makes no sessions.
+  nonisolated(unsafe) private let holder: OpaquePointer
+
+  /// What is to be done with a certificate that is not valid now.
+  public enum Expired: Sendable {
+    case isRefused, isTaken
+  }
+
+  /// Reads a PEM certificate chain, leaf first, and its private key. `passphrase`: of a key that is encrypted.
+  public init(
+    certificateFile: String, keyFile: String, passphrase: Passphrase? = nil, expired: Expired = .isRefused
+  ) throws(ContextError) {
+    file = certificateFile
+    try Self.requireReadable(certificateFile, "certificate")
+    try Self.requireReadable(keyFile, "private key")
+    guard let holder = unsafe SSL_CTX_new(TLS_server_method()) else {
+      throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
+    }
+    unsafe self.holder = unsafe holder
+    do throws(ContextError) {
+      let leaf = try unsafe Self.readCertificate(certificateFile, into: holder)
+      if expired == .isRefused { try leaf.requireValidNow(file: certificateFile) }
+      try unsafe Self.readKey(keyFile, passphrase, of: certificateFile, into: holder)
+      names = leaf.names
+      expiry = leaf.expiry
+      keyType = unsafe String(cString: EVP_PKEY_get0_type_name(X509_get0_pubkey(leaf.pointer)))
+      warning = unsafe Self.chainFault(holder, leaf.pointer).map { "\(certificateFile): \($0)" }
+    } catch {
+      unsafe SSL_CTX_free(holder)
+      throw error
+    }
+  }
+
+  deinit {
+    unsafe SSL_CTX_free(holder)
+  }
+
+  /// Gives it to a context, beside those with keys of other kinds.
+  func install(in context: OpaquePointer) throws(ContextError) {
+    var chain: OpaquePointer?
+    _ = unsafe COpenSSL_SSL_CTX_get0_chain_certs(holder, &chain)
+    guard
+      unsafe SSL_CTX_use_cert_and_key(
+        context, SSL_CTX_get0_certificate(holder), SSL_CTX_get0_privatekey(holder), chain, 1) == 1
+    else { throw ContextError("\(file): OpenSSL refuses the certificate: \(lastOpenSSLError())") }
+  }
+
+  // MARK: Reading
+
+  private static func readCertificate(
+    _ file: String, into holder: OpaquePointer
+  ) throws(ContextError) -> X509Certificate {
+    ERR_clear_error()
+    guard unsafe SSL_CTX_use_certificate_chain_file(holder, file) == 1 else {
+      throw ContextError(
+        "\(file): no usable certificate in it (PEM, leaf first): \(lastOpenSSLError())")
+    }
+    guard let leaf = unsafe SSL_CTX_get0_certificate(holder) else {
+      throw ContextError("\(file): no certificate in it")
+    }
+    return unsafe X509Certificate(pointer: leaf)
+  }
+
+  private static func readKey(
+    _ file: String, _ passphrase: Passphrase?, of certificateFile: String, into holder: OpaquePointer
+  ) throws(ContextError) {
+    let key = try unsafe readPrivateKey(file, passphrase)
+    defer { unsafe EVP_PKEY_free(key) }
+    guard unsafe X509_check_private_key(SSL_CTX_get0_certificate(holder), key) == 1 else {
+      throw ContextError("\(file): this private key does not fit the certificate in \(certificateFile)")
+    }
+    guard unsafe SSL_CTX_use_PrivateKey(holder, key) == 1 else {
+      throw ContextError("\(file): OpenSSL refuses the private key: \(lastOpenSSLError())")
+    }
+  }
+
+  private static func requireReadable(_ file: String, _ what: String) throws(ContextError) {
+    // O_NONBLOCK: should it be a FIFO, opening it must not wait for a writer.
+    let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+    guard descriptor >= 0 else {
+      throw ContextError("\(file): cannot read the \(what): \(unsafe String(cString: strerror(errno)))")
+    }
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+      throw ContextError("\(file): cannot read the \(what): it is a directory")
+    }
+  }
+
+  /// The private key in a PEM file; the caller frees it.
+  private static func readPrivateKey(
+    _ file: String, _ passphrase: Passphrase?
+  ) throws(ContextError) -> OpaquePointer {
+    guard let input = unsafe BIO_new_file(file, "r") else {
+      throw ContextError("\(file): cannot read the private key: \(lastOpenSSLError())")
+    }
+    defer { unsafe BIO_free(input) }
+    ERR_clear_error()
+    // OpenSSL asks for a pass phrase only where the key is encrypted. Without a callback it would ask on the terminal.
+    var question = PassphraseQuestion(passphrase: passphrase)
+    let key = unsafe withUnsafeMutablePointer(to: &question) { question in
+      unsafe PEM_read_bio_PrivateKey(
+        input, nil,
+        { buffer, size, _, question in
+          guard let question = unsafe question?.assumingMemoryBound(to: PassphraseQuestion.self) else {
+            return -1
+          }
+          unsafe question.pointee.isAsked = true
+          return unsafe question.pointee.passphrase?.copy(into: buffer, Int(size)) ?? -1
+        }, question)
+    }
+    if let key = unsafe key { return unsafe key }
+    switch (question.isAsked, passphrase) {
+    case (true, nil):
+      throw ContextError(
+        """
+        \(file): the private key is encrypted: give --key-passphrase-file FILE, or decrypt it: \
+        openssl pkey -in \(file) -out FILE
+        """)
+    case (true, let passphrase?):
+      throw ContextError(
+        "\(file): the private key is encrypted with another passphrase than \(passphrase.file) has")
+    case (false, _):
+      throw ContextError("\(file): no usable private key in it (PEM): \(lastOpenSSLError())")
+    }
+  }
+
+  /// What is wrong with what follows the leaf, which is sent as it stands in the file: RFC 8446 §4.4.2 lets each certify the one before
+  /// it, and clients of TLS 1.2 insist on that.
+  private static func chainFault(_ holder: OpaquePointer, _ leaf: OpaquePointer) -> String? {
+    var chain: OpaquePointer?
+    _ = unsafe COpenSSL_SSL_CTX_get0_chain_certs(holder, &chain)
+    var subject = unsafe leaf
+    for index in 0..<max(0, unsafe COpenSSL_sk_X509_num(chain)) {
+      guard let issuer = unsafe COpenSSL_sk_X509_value(chain, index) else { break }
+      guard unsafe X509_check_issued(issuer, subject) == X509_V_OK else {
+        return """
+          certificate \(index + 2) of the file has not signed the one before it: put the leaf first, then each one's issuer
+          """
+      }
+      unsafe subject = unsafe issuer
+    }
+    return nil
+  }
+}
+
+/// The secret that a private key is encrypted with: the first line of a file.
+public struct Passphrase: Sendable {
+  let file: String
+  private let bytes: [UInt8]
+
+  /// Reads the file.
+  public init(file: String) throws(ContextError) {
+    self.file = file
+    guard let input = unsafe fopen(file, "re") else {
+      throw ContextError("\(file): cannot read the passphrase: \(unsafe String(cString: strerror(errno)))")
+    }
+    defer { unsafe fclose(input) }
+    var line = [UInt8](repeating: 0, count: 1024)
+    let count = unsafe fread(&line, 1, line.count, input)
+    bytes = Array(line[..<count].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })
+    guard !bytes.isEmpty, bytes.count < 1024 else {
+      throw ContextError("\(file): no passphrase in the first line, or one of more than 1023 bytes")
+    }
+  }
+
+  /// For OpenSSL's `pem_password_cb`; how many bytes it is long, or -1.
+  func copy(into buffer: UnsafeMutablePointer<CChar>?, _ size: Int) -> Int32 {
+    guard let buffer = unsafe buffer, bytes.count <= size else { return -1 }
+    for (index, byte) in bytes.enumerated() { unsafe buffer[index] = CChar(bitPattern: byte) }
+    return Int32(bytes.count)
+  }
+}
+
+private struct PassphraseQuestion {
+  let passphrase: Passphrase?
+  var isAsked = false
+}

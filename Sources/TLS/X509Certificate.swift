@@ -1,0 +1,74 @@
+internal import COpenSSL
+internal import Glibc
+
+/// What a certificate says. Belongs to whoever has lent it.
+@safe
+struct X509Certificate {
+  let pointer: OpaquePointer
+
+  /// When it expires, in seconds since 1970.
+  var expiry: Int64 { unsafe Self.seconds(X509_get0_notAfter(pointer)) }
+
+  func requireValidNow(file: String) throws(ContextError) {
+    let notAfter = unsafe X509_get0_notAfter(pointer)
+    if unsafe X509_cmp_current_time(notAfter) < 0 {
+      throw ContextError("\(file): the certificate expired on \(unsafe Self.text(of: notAfter)); renew it")
+    }
+    let notBefore = unsafe X509_get0_notBefore(pointer)
+    if unsafe X509_cmp_current_time(notBefore) > 0 {
+      throw ContextError(
+        "\(file): the certificate is not valid before \(unsafe Self.text(of: notBefore)); check the clock")
+    }
+  }
+
+  /// The names of hosts in subjectAltName, dNSName and iPAddress; addresses as URLs have them.
+  var names: [String] {
+    guard
+      let extensionValue = unsafe X509_get_ext_d2i(pointer, NID_subject_alt_name, nil, nil)
+    else { return [] }
+    let all = OpaquePointer(extensionValue)
+    defer { unsafe GENERAL_NAMES_free(all) }
+    return unsafe (0..<COpenSSL_sk_GENERAL_NAME_num(all)).compactMap { index in
+      var type: Int32 = 0
+      guard let name = unsafe COpenSSL_sk_GENERAL_NAME_value(all, index),
+        let value = unsafe GENERAL_NAME_get0_value(name, &type)
+      else { return nil }
+      let string = OpaquePointer(value)
+      switch type {
+      case GEN_DNS: return unsafe String(decoding: Self.bytes(of: string), as: UTF8.self)
+      case GEN_IPADD: return unsafe Self.address(Array(Self.bytes(of: string)))
+      default: return nil
+      }
+    }
+  }
+
+  private static func bytes(of string: OpaquePointer) -> UnsafeBufferPointer<UInt8> {
+    let string = unsafe UnsafePointer<ASN1_STRING>(string)
+    return unsafe UnsafeBufferPointer(
+      start: ASN1_STRING_get0_data(string), count: Int(ASN1_STRING_length(string)))
+  }
+
+  private static func address(_ bytes: [UInt8]) -> String? {
+    guard bytes.count == 4 || bytes.count == 16 else { return nil }
+    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    let family = bytes.count == 4 ? AF_INET : AF_INET6
+    guard unsafe inet_ntop(family, bytes, &text, socklen_t(text.count)) != nil else { return nil }
+    let written = unsafe text.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+    return family == AF_INET ? written : "[\(written)]"
+  }
+
+  private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
+    var parts = unsafe tm()
+    guard unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return 0 }
+    return unsafe Int64(timegm(&parts))
+  }
+
+  static func text(of time: UnsafePointer<ASN1_TIME>?) -> String {
+    guard let output = unsafe BIO_new(BIO_s_mem()) else { return "an unknown date" }
+    defer { unsafe BIO_free(output) }
+    unsafe ASN1_TIME_print(output, time)
+    var line = [CChar](repeating: 0, count: 64)
+    guard unsafe BIO_gets(output, &line, Int32(line.count)) > 0 else { return "an unknown date" }
+    return unsafe line.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+  }
+}

@@ -1,0 +1,39 @@
+import Glibc
+import Worker
+
+/// A file that an operator has written.
+enum TextFile {
+  /// Why it can't be used: one line, with the file's name.
+  struct Fault: Error {
+    let description: String
+  }
+
+  /// All of a file, in UTF-8 and without NUL, which parsers may take for the end; `Limits.configurationFile` bytes at most.
+  static func read(_ path: String) throws(Fault) -> String {
+    guard let bytes = bytes(of: path) else {
+      throw Fault(description: "\(path): cannot read this file: \(unsafe String(cString: strerror(errno)))")
+    }
+    guard bytes.count <= Limits.configurationFile else {
+      throw Fault(
+        description: "\(path): this file is too large: use \(Limits.configurationFile) bytes or less")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
+      throw Fault(description: "\(path): this is no text in UTF-8")
+    }
+    return text
+  }
+
+  /// No more than it takes to see that there are too many. Nil, and `errno`, if it can't be read.
+  private static func bytes(of path: String) -> [UInt8]? {
+    guard let file = unsafe fopen(path, "re") else { return nil }
+    defer { unsafe fclose(file) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      let count = unsafe fread(&part, 1, part.count, file)
+      bytes += part[..<count]
+      if unsafe ferror(file) != 0 { return nil }
+      if count < part.count || bytes.count > Limits.configurationFile { return bytes }
+    }
+  }
+}

@@ -1,0 +1,259 @@
+import Glibc
+import Testing
+
+/// Clients that have to show certificates.
+@Suite struct ClientCertificateTests {
+  private let site: TemporarySite
+  private let authorities: ClientAuthorities
+
+  init() throws {
+    site = try TemporarySite()
+    try site.add("name.txt", "main\n")
+    authorities = try ClientAuthorities()
+  }
+
+  private func status(
+    _ sluice: SluiceProcess, _ client: TestCertificates.Pair?, host: String = "localhost",
+    _ flags: [String] = []
+  ) throws -> Int {
+    let server = try TestCertificates.ecdsa
+    let url = "https://\(host):\(try sluice.securePort)/name.txt"
+    let own = client.map { ["--cert", $0.certificate, "--key", $0.key] } ?? []
+    let result = try Curl.run(
+      ["-k", "-o", "/dev/null", "-w", "%{http_code}", "--connect-to", "\(host)::127.0.0.1:"] + own
+        + Curl.trusting(server) + flags + [url])
+    return result.exitStatus == 0 ? Int(result.output) ?? -1 : 0
+  }
+
+  @Test(arguments: ["1.2", "1.3"]) func required(version: String) throws {
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa), flags: ["--client-ca", authorities.ours.certificate])
+    let flags = ["--tlsv\(version)", "--tls-max", version]
+    #expect(try status(sluice, authorities.client, flags) == 200)
+    #expect(try status(sluice, nil, flags) == 0)
+    #expect(try status(sluice, authorities.stranger, flags) == 0)
+    #expect(try status(sluice, authorities.client, flags) == 200)
+    // Nobody gets round it without TLS.
+    #expect(try Curl.get(sluice.url("http") + "/name.txt").status == 403)
+    #expect(try sluice.stopForMetrics()["handshakes_failed"] == 2)
+  }
+
+  @Test func requested() throws {
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa),
+      flags: ["--client-ca", authorities.ours.certificate, "--client-auth", "request"])
+    #expect(try status(sluice, authorities.client) == 200)
+    #expect(try status(sluice, nil) == 200)
+    #expect(try status(sluice, authorities.stranger) == 0)
+    #expect(try Curl.get(sluice.url("http") + "/name.txt").status == 200)
+  }
+
+  @Test func revoked() throws {
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa),
+      flags: ["--client-ca", authorities.ours.certificate, "--client-crl", authorities.revocations])
+    #expect(try status(sluice, authorities.client) == 200)
+    #expect(try status(sluice, authorities.revoked) == 0)
+  }
+
+  /// What one host asks for is not to be had by asking for another, in the handshake or in the request.
+  @Test func hosts() throws {
+    let pair = try TestCertificates.ecdsa
+    try site.add(
+      "c.toml",
+      """
+      root = "\(site.path)"
+      cert = "\(pair.certificate)"
+      key = "\(pair.key)"
+
+      [[host]]
+      names = ["closed.example"]
+      root = "\(site.path)"
+      client-ca = "\(authorities.ours.certificate)"
+
+      [[host]]
+      names = ["other.example"]
+      root = "\(site.path)"
+      client-ca = "\(authorities.theirs.certificate)"
+
+      """)
+    let sluice = try SluiceProcess(
+      arguments: [
+        "--config", site.path + "/c.toml", "--port", "0", "--tls-port", "0", "--ktls", "off", "--workers",
+        "1",
+      ], listeners: 2)
+    let (ours, theirs) = (authorities.client, authorities.stranger)
+    for (host, client, expected) in [
+      ("open.example", nil, 200), ("open.example", ours, 200), ("closed.example", ours, 200),
+      ("closed.example", nil, 0), ("closed.example", theirs, 0), ("other.example", theirs, 200),
+      ("other.example", ours, 0),
+    ] {
+      #expect(try status(sluice, client, host: host) == expected, "\(host)")
+    }
+    for (name, host, client, expected) in [
+      ("open.example", "closed.example", nil, 421), ("open.example", "closed.example", ours, 421),
+      ("closed.example", "other.example", ours, 421), ("closed.example", "open.example", ours, 200),
+      ("closed.example", "closed.example", ours, 200), ("", "closed.example", ours, 421),
+    ] {
+      let status = try status(
+        sluice, client, host: name.isEmpty ? "127.0.0.1" : name, ["-H", "Host: \(host)"])
+      #expect(status == expected, "\(name) \(host)")
+    }
+    // Several requests on one connection, with dot segments and codings, too.
+    let client = try SecureClient.quiet(sluice.securePort, ["-servername", "open.example"])
+    for host in ["open.example", "closed.example", "open.example", "CLOSED.example:443", "closed.example."] {
+      client.send("GET /name.txt HTTP/1.1\r\nHost: \(host)\r\nAccept-Encoding: br\r\n\r\n")
+    }
+    client.send(
+      "GET https://closed.example/./name.txt HTTP/1.1\r\nHost: open.example\r\nConnection: close\r\n\r\n")
+    try client.wait()
+    #expect(
+      try HTTPResponse.all(in: client.outputBytes).map(\.status) == [200, 421, 200, 421, 421, 421])
+    #expect(try Curl.get(sluice.url("http") + "/name.txt", ["-H", "Host: closed.example"]).status == 403)
+    #expect(try Curl.get(sluice.url("http") + "/name.txt", ["-H", "Host: open.example"]).status == 200)
+  }
+
+  /// A session that was begun under other conditions is not resumed.
+  @Test(arguments: ["-tls1_2", "-tls1_3"]) func resumption(version: String) throws {
+    let folder = try TemporaryFolder()
+    let (file, list) = (folder.path + "/ca", folder.path + "/session")
+    try Shell.require(["cp", authorities.ours.certificate, file])
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa), flags: ["--client-ca", file, "--workers", "2"])
+    let own = ["-cert", authorities.client.certificate, "-key", authorities.client.key, version]
+    let request = "GET /name.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    _ = try SecureClient.exchange(sluice.securePort, request, own + ["-sess_out", list])
+    #expect(
+      try SecureClient.handshake(sluice.securePort, own + ["-sess_in", list]).contains("Reused, TLSv1."))
+    // By somebody who has the session and not the certificate: as with any session, who has its secret is who has begun it.
+    // But under another authority nobody resumes it.
+    try Shell.require(["cp", authorities.theirs.certificate, file])
+    sluice.process.signal(SIGHUP)
+    try waitUntil("it is reloaded") { sluice.process.errorOutput.contains("reloaded: ") }
+    let said = try SecureClient.exchange(sluice.securePort, request, own + ["-sess_in", list])
+    #expect(!said.output.contains("main\n") && said.errorOutput.contains("alert"), "\(said.text)")
+    #expect(try status(sluice, authorities.stranger) == 200)
+  }
+
+  /// Seen while the server runs, whoever reads the file.
+  @Test func revokedMeanwhile() throws {
+    let folder = try TemporaryFolder()
+    let list = folder.path + "/crl"
+    try Shell.require(["cp", authorities.noRevocations, list])
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa),
+      flags: ["--client-ca", authorities.ours.certificate, "--client-crl", list])
+    #expect(try status(sluice, authorities.revoked) == 200)
+    try writeFile(list, Array("nonsense".utf8))
+    try waitUntil("it is told", seconds: 20) {
+      sluice.process.errorOutput.contains("\(list): no usable list of revoked certificates in it")
+    }
+    #expect(try status(sluice, authorities.revoked) == 200)
+    try Shell.require(["cp", authorities.revocations, list])
+    try waitUntil("it is revoked", seconds: 20) { try status(sluice, authorities.revoked) == 0 }
+    #expect(try status(sluice, authorities.client) == 200)
+    #expect(try sluice.stop() == 0)
+  }
+
+  @Test func whatIsWrongIsTold() throws {
+    let server = try TestCertificates.ecdsa
+    for (flags, expected) in [
+      (server.flags + ["--client-ca", "/none"], "/none: cannot read it: No such file or directory"),
+      (server.flags + ["--client-ca", server.key], "no certificate of an authority in it"),
+      (
+        server.flags + ["--client-ca", authorities.ours.certificate, "--client-crl", server.certificate],
+        "no usable list of revoked certificates in it"
+      ),
+      (
+        server.flags + ["--client-crl", authorities.revocations],
+        "needs the authorities that it is of: client-ca"
+      ),
+      (server.flags + ["--client-auth", "require"], "needs the authorities of clients: client-ca"),
+      (server.flags + ["--client-auth", "on"], "use off, request or require"),
+      (["--client-ca", authorities.ours.certificate], "client-ca needs a certificate of the server's"),
+    ] {
+      let result = try SluiceProcess.run(
+        [site.path, "--port", "0", "--tls-port", "0", "--ktls", "off"] + flags)
+      #expect([1, 64].contains(result.exitStatus), "\(flags)")
+      #expect(result.errorOutput.contains(expected), "\(flags): \(result.errorOutput)")
+      #expect(result.errorOutput.split(separator: "\n").count == 1, "\(result.errorOutput)")
+    }
+  }
+}
+
+/// Two authorities, and certificates of clients that they have signed.
+struct ClientAuthorities {
+  private let folder: TemporaryFolder
+  let ours: TestCertificates.Pair
+  let theirs: TestCertificates.Pair
+  let client: TestCertificates.Pair
+  /// In the list of `revocations`, too.
+  let revoked: TestCertificates.Pair
+  let stranger: TestCertificates.Pair
+  let revocations: String
+  let noRevocations: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    let path = folder.path
+    ours = try Self.makeAuthority(path, "ours")
+    theirs = try Self.makeAuthority(path, "theirs")
+    noRevocations = path + "/none.crl"
+    try Self.run(path, "ours", ["-gencrl", "-out", noRevocations])
+    client = try Self.makeClient(path, "client", of: "ours")
+    revoked = try Self.makeClient(path, "revoked", of: "ours")
+    stranger = try Self.makeClient(path, "stranger", of: "theirs")
+    try Self.run(path, "ours", ["-revoke", revoked.certificate])
+    revocations = path + "/revoked.crl"
+    try Self.run(path, "ours", ["-gencrl", "-out", revocations])
+  }
+
+  private static let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+  private static func makeAuthority(_ folder: String, _ name: String) throws -> TestCertificates.Pair {
+    let pair = TestCertificates.Pair(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
+    try Shell.require(
+      [
+        "openssl", "req", "-x509", "-days", "30", "-subj", "/CN=\(name)", "-keyout", pair.key, "-out",
+        pair.certificate,
+      ]
+        + curve)
+    let configuration = """
+      [ca]
+      default_ca = d
+      [d]
+      database = \(folder)/\(name).index
+      new_certs_dir = \(folder)
+      rand_serial = yes
+      default_md = sha256
+      default_days = 30
+      default_crl_days = 30
+      policy = p
+      [p]
+      commonName = supplied
+
+      """
+    try writeFile("\(folder)/\(name).conf", Array(configuration.utf8))
+    try writeFile("\(folder)/\(name).index", [])
+    return pair
+  }
+
+  private static func run(_ folder: String, _ authority: String, _ arguments: [String]) throws {
+    try Shell.require(
+      [
+        "openssl", "ca", "-batch", "-notext", "-config", "\(folder)/\(authority).conf", "-cert",
+        "\(folder)/\(authority).pem", "-keyfile", "\(folder)/\(authority).key",
+      ] + arguments)
+  }
+
+  private static func makeClient(
+    _ folder: String, _ name: String, of authority: String
+  ) throws -> TestCertificates.Pair {
+    let pair = TestCertificates.Pair(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
+    let request = "\(folder)/\(name).csr"
+    try Shell.require(
+      ["openssl", "req", "-new", "-subj", "/CN=\(name)", "-keyout", pair.key, "-out", request] + curve)
+    try run(folder, authority, ["-in", request, "-out", pair.certificate])
+    return pair
+  }
+}

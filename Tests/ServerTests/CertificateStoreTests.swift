@@ -1,0 +1,123 @@
+import Site
+import TLS
+import TestSupport
+import Testing
+import Worker
+
+@testable import Server
+
+/// When what changes on disk is taken.
+@Suite struct CertificateStoreTests {
+  private let folder: TemporaryFolder
+  private let store: CertificateStore
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try Self.install("ecdsa", in: folder)
+    try folder.write("ticket", String(repeating: "k", count: 80))
+    var secure = Configuration.Secure(
+      port: 0, certificates: [CertificateFiles(certificate: folder("pem"), key: folder("key"))],
+      kernelTLS: .off)
+    secure.ticketKeyFiles = [folder("ticket")]
+    store = try CertificateStore(secure, sites: [Site(root: "/")], kernel: .init(), limits: Limits())
+  }
+
+  private static func install(_ name: String, in folder: TemporaryFolder) throws {
+    try folder.write("pem", readText(Certificates.path("\(name).pem")))
+    try folder.write("key", readText(Certificates.path("\(name).key")))
+  }
+
+  private func look(at seconds: UInt64) -> (isNew: Bool, problems: [String]) {
+    let news = store.look(now: seconds * 1000)
+    #expect((news.context != nil) == !news.renewed.isEmpty)
+    return (news.context != nil, news.problems)
+  }
+
+  @Test func nothingChanges() throws {
+    for second in 0..<3 { #expect(look(at: UInt64(second)) == (false, [])) }
+    #expect(store.reload().context == nil)
+    // As new, and the same.
+    try Self.install("ecdsa", in: folder)
+    for second in 3..<6 { #expect(look(at: UInt64(second)) == (false, [])) }
+  }
+
+  @Test func aChangeIsTakenWhenItIsSeenTwice() throws {
+    let before = store.context
+    try Self.install("rsa", in: folder)
+    #expect(look(at: 0) == (false, []))
+    #expect(look(at: 1) == (true, []))
+    #expect(store.context !== before)
+    #expect(store.certificates[0].keyType == "RSA")
+    #expect(look(at: 2) == (false, []))
+  }
+
+  /// A certificate comes, and its key a while later.
+  @Test func theyHaveToFit() throws {
+    try folder.write("pem", readText(Certificates.path("rsa.pem")))
+    for second in 0..<60 { #expect(look(at: UInt64(second)) == (false, [])) }
+    try folder.write("key", readText(Certificates.path("rsa.key")))
+    #expect(look(at: 60) == (false, []))
+    #expect(look(at: 61) == (true, []))
+  }
+
+  /// The one in use stays, and that is said once.
+  @Test func whatNeverFits() throws {
+    let before = store.context
+    try folder.write("pem", readText(Certificates.path("other.pem")))
+    let line =
+      "\(folder("key")): this private key does not fit the certificate in \(folder("pem"))"
+    for second in 0...60 { #expect(look(at: UInt64(second)) == (false, [])) }
+    #expect(look(at: 61) == (false, [line]))
+    #expect(look(at: 62) == (false, []))
+    #expect(store.context === before)
+    // A half of it, then nothing at all, then the old one again.
+    try folder.write("pem", "-----BEGIN CERT")
+    for second in 63...123 { #expect(look(at: UInt64(second)) == (false, [])) }
+    #expect(look(at: 124).problems.count == 1)
+    try folder.remove("pem")
+    for second in 125...185 { #expect(look(at: UInt64(second)) == (false, [])) }
+    #expect(
+      look(at: 186) == (false, ["\(folder("pem")): cannot read the certificate: No such file or directory"]))
+    try Self.install("ecdsa", in: folder)
+    #expect(look(at: 187) == (false, []))
+    #expect(look(at: 188) == (true, []))
+  }
+
+  /// Who asks is told at once, and gets all or nothing.
+  @Test func reload() throws {
+    try Self.install("rsa", in: folder)
+    try folder.write("ticket", "short")
+    var news = store.reload()
+    #expect(news.context == nil && news.problems.count == 1 && news.problems[0].contains("80 bytes, or 48"))
+    #expect(store.certificates[0].keyType == "EC")
+    try folder.write("ticket", String(repeating: "n", count: 48))
+    news = store.reload()
+    #expect(news.context != nil && news.problems.isEmpty && store.certificates[0].keyType == "RSA")
+    try folder.write("key", "nothing")
+    news = store.reload()
+    #expect(news.context == nil && news.problems.count == 1)
+    #expect(store.certificates[0].keyType == "RSA")
+  }
+
+  /// At start it would be an error; but one that has expired is no worse than the one before it.
+  @Test func expiredOnesAreTaken() throws {
+    try folder.write("pem", readText(Certificates.path("expired.pem")))
+    #expect(store.reload().problems.isEmpty)
+    #expect(store.certificates[0].expiry < 1_600_000_000)
+  }
+
+  @Test func twoOfAKind() throws {
+    let pairs = try ["ecdsa", "other"].map {
+      CertificateFiles(
+        certificate: try Certificates.path("\($0).pem"), key: try Certificates.path("\($0).key"))
+    }
+    let secure = Configuration.Secure(port: 0, certificates: pairs, kernelTLS: .off)
+    let error = try #require(throws: ContextError.self) {
+      _ = try CertificateStore(secure, sites: [Site(root: "/")], kernel: .init(), limits: Limits())
+    }
+    #expect(
+      error.description
+        == "\(pairs[1].certificate): \(pairs[0].certificate) is for the same names and has an EC key, too: leave one out"
+    )
+  }
+}

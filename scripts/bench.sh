@@ -72,36 +72,18 @@ done
 [[ ! $lane$idle || $lab ]] || die "--lane and --idle are for --lab"
 [[ ! $lab || ! $files ]] || die "--files measures times, --lab instructions: one of them"
 
-as_root() {
-    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
-}
-
-# Debian starts a server when it installs it, and again at every boot. We want its program, not the service.
 install_peers() {
-    local policy=/usr/sbin/policy-rc.d
     local -a wanted=() services=()
     # Somebody's own nginx may come from another package than ours, so the program counts.
     PATH=$PATH:/usr/sbin command -v nginx >/dev/null || wanted+=(nginx-light) services+=(nginx)
     PATH=$PATH:/usr/sbin command -v lighttpd >/dev/null || services+=(lighttpd)
     command -v h2o >/dev/null || services+=(h2o)
     wanted+=(lighttpd lighttpd-mod-openssl h2o)
-    [[ -n $(missing_packages "${wanted[@]}") ]] || return 0
-    if [[ ! -e $policy ]]; then
-        # Whatever happens, it must not stay: it keeps every service from being started.
-        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
-        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
-        need_packages "${wanted[@]}"
-        as_root rm -f "$policy"
-        trap - EXIT
-    else
-        need_packages "${wanted[@]}"
-    fi
-    ((${#services[@]} == 0)) || ! command -v systemctl >/dev/null ||
-        as_root systemctl disable --quiet "${services[@]}" >/dev/null 2>&1 || true
+    need_servers "${services[*]}" "${wanted[@]}"
 }
 
 require_swift
-need_packages wrk gcc libc6-dev libssl-dev openssl pkg-config python3 curl strace valgrind
+need_packages wrk gcc libc6-dev libssl-dev libcrypt-dev openssl pkg-config python3 curl strace valgrind
 # Its counters are shown where the machine has them; the benchmark does without.
 command -v perf >/dev/null || ! apt-cache show linux-perf >/dev/null 2>&1 || need_packages linux-perf
 if [[ $peers ]]; then

@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/packages.sh"
 
 repo=$(repo_root)
 require_swift
-need_packages libssl-dev openssl pkg-config
+need_packages libssl-dev libcrypt-dev openssl pkg-config
 # Where this user may load it; without it, HTTPS is encrypted by OpenSSL and the start line says so.
 ((EUID != 0)) || modprobe tls 2>/dev/null || true
 

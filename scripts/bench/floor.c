@@ -4,7 +4,8 @@
 // file is open, the head is ready, there are no limits, timers, logs or second chances. A real server can only come
 // near it; how near, is what the benchmark measures.
 //
-//   floor -p PORT -f FILE [-m plain|tls|ktls] [-c CERT -k KEY] [-x]        -x: close after each response
+//   floor -p PORT -f FILE [-m plain|tls|ktls] [-c CERT -k KEY] [-x] [-n]
+//       -x: close after each response; -n: the response is 304 (Not Modified), whatever was asked for
 //
 // Up to 16 KiB head and body leave from one buffer in one call. Above that: send(MSG_MORE) and sendfile (plain, ktls),
 // or SSL_write into memory and one send for each 64 KiB (tls), which costs less than a send for each record.
@@ -40,7 +41,7 @@ struct connection {
 };
 
 static enum mode mode = PLAIN;
-static bool close_after_response;
+static bool close_after_response, not_modified;
 static SSL_CTX *context;
 static BIO_METHOD *into_memory;
 static int file;
@@ -60,6 +61,11 @@ static void open_file(const char *path) {
     size_t length = (size_t)status.st_size;
     body = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_POPULATE, file, 0);
     if (body == MAP_FAILED) fail("mmap");
+    if (not_modified) {
+        size = head_size = (size_t)snprintf(response, 1024, "HTTP/1.1 304 Not Modified\r\nServer: floor\r\nETag: \"floor\"\r\n"
+                                                            "Last-Modified: Mon, 06 May 2024 07:08:09 GMT\r\n\r\n");
+        return;
+    }
     head_size = (size_t)snprintf(response, 1024,
                                  "HTTP/1.1 200 OK\r\nServer: floor\r\nContent-Type: application/octet-stream\r\n"
                                  "Content-Length: %zu\r\n%s\r\n",
@@ -248,7 +254,7 @@ static void serve(struct connection *c) {
 int main(int count, char **arguments) {
     const char *path = NULL, *certificate = NULL, *key = NULL;
     int port = 0, option;
-    while ((option = getopt(count, arguments, "p:f:m:c:k:x")) != -1) {
+    while ((option = getopt(count, arguments, "p:f:m:c:k:xn")) != -1) {
         switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'f': path = optarg; break;
@@ -256,11 +262,12 @@ int main(int count, char **arguments) {
         case 'c': certificate = optarg; break;
         case 'k': key = optarg; break;
         case 'x': close_after_response = true; break;
+        case 'n': not_modified = true; break;
         default: return 64;
         }
     }
     if (!port || !path || (mode != PLAIN && !(certificate && key))) {
-        fputs("usage: floor -p PORT -f FILE [-m plain|tls|ktls] [-c CERT -k KEY] [-x]\n", stderr);
+        fputs("usage: floor -p PORT -f FILE [-m plain|tls|ktls] [-c CERT -k KEY] [-x] [-n]\n", stderr);
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);

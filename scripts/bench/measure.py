@@ -39,6 +39,8 @@ def run_load(bench, case, endpoint, seconds):
         arguments = [bench.programs["wrk"], "-t", case.load.threads, "-c", case.load.connections, "-d", seconds,
                      "--latency", "-s", HERE / "wrk.lua"]
         arguments += ["-H", "Connection: close"] if case.load.kind == "close" else []
+        for field in endpoint.fields:
+            arguments += ["-H", field]
         arguments += [endpoint.url]
     wishes = {}  # to wrk.lua
     if case.load.kind == "paced":

@@ -27,6 +27,7 @@ class Load:
     threads: int
     connections: int
     draw: str = ""  # files: how wrk.lua chooses each request's path: all, uniform, skewed, missing
+    browser: str = ""  # whose fields are sent: of a browser that "gets" a file, or "revalidates" the one it has; "": wrk's
 
     @property
     def keeps_alive(self):
@@ -41,6 +42,26 @@ PACED = Load("100 connections, paced", "paced", 4, 100)
 PAUSE_MS = 2
 # Downloads that leave the server time.
 PACED_PAIR = Load("2 connections, paced", "paced", 1, 2)
+BROWSER = Load("a browser's request", "keep-alive", 1, 10, browser="gets")
+REVALIDATION = Load("304 to a browser's revalidation", "keep-alive", 1, 10, browser="revalidates")
+# With Host, these are the 15 fields that Chrome sends for a page.
+BROWSER_FIELDS = (
+    "Connection: keep-alive",
+    'sec-ch-ua: "Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99"',
+    "sec-ch-ua-mobile: ?0",
+    'sec-ch-ua-platform: "Linux"',
+    "Upgrade-Insecure-Requests: 1",
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+    "application/signed-exchange;v=b3;q=0.7",
+    "Sec-Fetch-Site: same-origin",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-User: ?1",
+    "Sec-Fetch-Dest: document",
+    "Referer: http://127.0.0.1/index.html",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Accept-Language: en-GB,en-US;q=0.9,en;q=0.8",
+)
 FOUR = Load("4 connections", "keep-alive", 1, 4)
 CLOSE = Load("a new connection for each request", "close", 1, 10)
 FULL = Load("a new connection and a full handshake for each request", "full", 4, 4)
@@ -95,6 +116,7 @@ class Plan:
         return self.seconds
 
 
+BROWSER_CASES = tuple(Case(t, "1 KiB", load) for load in (BROWSER, REVALIDATION) for t in ("plain", "user"))
 # What is measured beside a slow disk.
 DISK_CASES = (Case("plain", "1 KiB", PACED), Case("plain", "1 MiB", PACED_PAIR), Case("user", "1 MiB", PACED_PAIR))
 FILE_CASES = (Case("plain", "4 KiB", UNIFORM), Case("plain", "4 KiB", SKEWED), Case("plain", "404", MISSING))
@@ -114,7 +136,9 @@ def make_plan(lab, quick, peers, files, idle, rounds):
         sizes = ("1 KiB", "16 KiB", "100 KiB", "1 MiB")
         cases = [Case(t, size, TEN) for t in TRANSPORTS for size in sizes]
         cases += [Case(t, "1 KiB", load) for load in (HUNDRED, PACED) for t in TRANSPORTS]
+        cases += BROWSER_CASES
         return Plan(rounds or (2 if peers else 3), 1, 0, sizes, tuple(cases), True, (), True, False)
     cases = [Case(t, size, load) for load in (TEN, HUNDRED) for t in TRANSPORTS for size in SIZES]
     cases += [Case(t, "1 KiB", PACED) for t in TRANSPORTS]
+    cases += BROWSER_CASES
     return Plan(rounds or 3, 3, 1, tuple(SIZES), tuple(cases), True, (TEN,), True, True, FILE_CASES)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from files import missing_path, path_of
-from plan import FILES, FILE_SIZE, KERNEL, SIZES, TRANSPORTS
+from plan import BROWSER_FIELDS, FILES, FILE_SIZE, KERNEL, SIZES, TRANSPORTS
 from processes import Process, free_ports, most_files
 
 HERE = Path(__file__).parent
@@ -74,6 +75,7 @@ class Endpoint:
     secure: bool
     path: str
     response_bytes: int = 0  # head and content, once `check` has seen them
+    fields: tuple = ()  # of each request, besides wrk's own: once `check` has asked for tag and date
 
     @property
     def url(self):
@@ -115,7 +117,7 @@ class Server:
         return self.endpoints[key]
 
     def key(self, case):
-        return case.transport, case.size
+        return case.transport, case.size, case.load.browser
 
     def new_endpoint(self, case):
         self.require(case.transport)
@@ -154,7 +156,7 @@ class Floor(Server):
         pass
 
     def key(self, case):
-        return case.transport, case.size, case.load.keeps_alive
+        return case.transport, case.size, case.load.keeps_alive, case.load.browser
 
     def new_endpoint(self, case):
         self.require(case.transport)
@@ -164,6 +166,8 @@ class Floor(Server):
         arguments += ["-c", self.bench.certificate, "-k", self.bench.key]
         if not case.load.keeps_alive:
             arguments.append("-x")
+        if case.load.browser == "revalidates":
+            arguments.append("-n")
         process = self.bench.start(self.name, arguments, [port])
         self.processes[self.key(case)] = process, port, port
         return Endpoint(process, port, case.transport != "plain", "/")
@@ -261,9 +265,15 @@ def check(bench, server, cases):
     endpoints = []
     for case in cases:
         try:
-            endpoints.append((case, server.endpoint(case)))
+            endpoint = server.endpoint(case)
         except Unavailable:
             continue
+        if case.load.browser:
+            check_browser(bench, server, case, endpoint)
+        else:
+            endpoints.append((case, endpoint))
+    if not endpoints:
+        return
     arguments = ["curl", "--silent", "--show-error", "--fail", "--http1.1", "--cacert", bench.authority,
                  "--write-out", "%{size_header}\n"]
     for number, (_, endpoint) in enumerate(endpoints):
@@ -277,6 +287,34 @@ def check(bench, server, cases):
             raise RuntimeError(f"{server.name} sends wrong bytes: {case}")
         endpoint.response_bytes = int(head) + SIZES[case.size]
         got.unlink()
+
+
+def check_browser(bench, server, case, endpoint):
+    """The same with a browser's fields. To a revalidation with the server's own tag and date the answer has to be 304."""
+    got = bench.work / "got"
+
+    def fetch(*arguments):
+        result = subprocess.run(["curl", "--silent", "--show-error", "--http1.1", "--cacert", bench.authority, "--output", got,
+                                 *arguments, endpoint.url], env=bench.client_environment, capture_output=True, text=True)
+        if result.returncode != 0:
+            raise RuntimeError(f"{server.name} does not answer as it should: {result.stderr.strip()}")
+        return result.stdout
+
+    endpoint.fields, expected = BROWSER_FIELDS, (200, SIZES[case.size])
+    if case.load.browser == "revalidates":
+        head = fetch("--dump-header", "-")
+        known = {name.lower(): value for name, value in re.findall(r"^([\w-]+): *(.*?)\r?$", head, re.MULTILINE)}
+        if not {"etag", "last-modified"} <= known.keys():
+            raise RuntimeError(f"{server.name} says no tag or no date: {head}")
+        endpoint.fields += f"If-None-Match: {known['etag']}", f"If-Modified-Since: {known['last-modified']}"
+        expected = 304, 0
+    got.unlink(missing_ok=True)
+    fields = [argument for field in endpoint.fields for argument in ("--header", field)]
+    status, head, size = map(int, fetch(*fields, "--write-out", "%{http_code} %{size_header} %{size_download}").split())
+    if (status, size) != expected or (size and _digest(got) != _digest(bench.file(case.size))):
+        raise RuntimeError(f"{server.name} sends something else than it should: {case}: {status}, {size} bytes")
+    endpoint.response_bytes = head + size
+    got.unlink(missing_ok=True)
 
 
 def check_files(bench, server, cases):

@@ -11,6 +11,7 @@ public final class Passwords: Sendable {
   private let orders = Mutex<[Order]>([])
   /// As many as there are orders: `eventfd(2)`, EFD_SEMAPHORE.
   private let semaphore: Int32
+  private let isOver = Atomic(false)
 
   struct Order: Sendable {
     let file: Int
@@ -34,6 +35,13 @@ public final class Passwords: Sendable {
   /// Whether there is anything to check against.
   public var isEmpty: Bool { files.isEmpty }
 
+  /// Nothing is to be checked any more: the threads end.
+  public func end() {
+    isOver.store(true, ordering: .releasing)
+    // More than there are threads.
+    if semaphore >= 0 { eventfd_write(semaphore, 1 << 20) }
+  }
+
   /// False if as many wait already as may.
   func submit(_ order: Order) -> Bool {
     let isIn = orders.withLock { orders in
@@ -46,11 +54,11 @@ public final class Passwords: Sendable {
   }
 
   /// A checking thread's life.
-  public func runChecks() -> Never {
+  public func runChecks() {
     // Workers come first where there are more threads than CPUs: for this thread alone, in Linux.
     setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
     let hasher = PasswordHasher()
-    while true {
+    while !isOver.load(ordering: .acquiring) {
       var one: eventfd_t = 0
       guard unsafe eventfd_read(semaphore, &one) == 0,
         let order = orders.withLock({ $0.isEmpty ? nil : $0.removeFirst() })
@@ -72,8 +80,8 @@ public final class Passwords: Sendable {
 
   /// The life of the thread that sees files change. `report` is told what is wrong with a file, once; the state before stays in
   /// use then.
-  public func watch(report: (PasswordFileError) -> Void) -> Never {
-    while true {
+  public func watch(report: (PasswordFileError) -> Void) {
+    while !isOver.load(ordering: .acquiring) {
       usleep(Self.lookMilliseconds * 1_000)
       for file in files { if let error = file.look() { report(error) } }
     }

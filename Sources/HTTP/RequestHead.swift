@@ -80,6 +80,8 @@ public struct RequestHead: Sendable {
     /// Which site it is for has to be found out, or whether it is answered at all over its connection.
     public static var needsRouting: Traits { Traits(rawValue: 1 << 10) }
     static var unescapedTarget: Traits { Traits(rawValue: 1 << 11) }
+    /// The server takes no further one on its connection, and says so.
+    public static var last: Traits { Traits(rawValue: 1 << 12) }
   }
 
   /// What may decide which response a resource has, beside the method and the traits: what a resource depends on has the

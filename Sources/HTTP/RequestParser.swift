@@ -8,7 +8,7 @@
 /// cursor by value.
 public enum RequestParser {
   /// Bounds on a head.
-  public struct Limits: Sendable {
+  public struct Limits: Equatable, Sendable {
     /// The request line, in bytes without CRLF; more is 414.
     public var requestLine: Int
     /// The whole head in bytes; more is 431.

@@ -133,6 +133,12 @@ public struct Poller: ~Copyable {
     }
   }
 
+  /// Takes a registered descriptor out. Closing it does so, too, if nobody has a copy of it (epoll(7)).
+  public func remove(_ fileDescriptor: Int32) {
+    var event = unsafe epoll_event()
+    unsafe epoll_ctl(descriptor, EPOLL_CTL_DEL, fileDescriptor, &event)
+  }
+
   /// Waits for events, at most `milliseconds` (-1: without end). Returns how many there are; read them with
   /// the subscript before the next wait.
   @inlinable

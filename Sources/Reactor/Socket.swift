@@ -241,10 +241,8 @@ public struct ListeningSocket: ~Copyable, Sendable {
     self.descriptor = descriptor
   }
 
-  /// Takes a copy of a socket that listens already, which others may have, too.
-  public init(copying listening: Int32) throws(Errno) {
-    let descriptor = fcntl(listening, F_DUPFD_CLOEXEC, 3)
-    guard descriptor >= 0 else { throw Errno.current }
+  /// Takes a descriptor of a socket that listens already. It is closed if that fails, too.
+  public init(owning descriptor: Int32) throws(Errno) {
     do throws(Errno) {
       try descriptor.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
       try? descriptor.setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, 1)
@@ -273,6 +271,13 @@ public struct ListeningSocket: ~Copyable, Sendable {
 
   deinit {
     close(descriptor)
+  }
+
+  /// Gives the socket to the caller, who closes it.
+  public consuming func take() -> Int32 {
+    let descriptor = descriptor
+    discard self
+    return descriptor
   }
 
   /// How `accept` went.

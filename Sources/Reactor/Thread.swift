@@ -26,6 +26,11 @@ public struct Thread {
     self.handle = handle
   }
 
+  /// Starts one that nobody waits for: what it had is given back when it ends.
+  public static func detach(stackBytes: Int? = nil, _ body: sending @escaping () -> Void) throws(Errno) {
+    pthread_detach(try Thread(stackBytes: stackBytes, body).handle)
+  }
+
   /// Waits for the thread's end.
   public func join() {
     pthread_join(handle, nil)

@@ -3,88 +3,125 @@ import Reactor
 import TLS
 import Worker
 
-/// Binds the listeners, a set for each worker, all to the same ports.
+/// The sockets that connections come in at, one of each kind for each worker, all of a kind on the same port. Connections that
+/// nobody has accepted yet wait in them: so they are copied for whoever comes after these workers, not made anew.
+///
+/// The workers close them, once `listeners` has been called for each; else its owner does.
 struct Binding {
   private static let backlog: Int32 = 4096
 
-  private let context: ServerContext?
-  private let isShared: Bool
-  private let inherited: InheritedSockets
-  /// How many workers have theirs.
-  private var count = 0
-  private var plain: SocketAddress?
-  private var secure: SocketAddress?
-  private(set) var plainURL: String?
-  private(set) var secureURL: String?
-  /// The port of HTTPS; known when the first listeners are bound.
-  var securePort: UInt16? { secure?.port }
+  private(set) var plain: [Int32] = []
+  private(set) var secure: [Int32] = []
 
-  /// Sockets that were `inherited` are listened on in place of those that the configuration says.
-  init(
-    _ configuration: Configuration, context: ServerContext?, inherited: InheritedSockets
-  ) throws(AddressError) {
-    self.context = context
-    self.inherited = inherited
-    isShared = configuration.workers > 1
-    guard inherited.isEmpty else { return }
-    if let port = configuration.port { plain = try SocketAddress(host: configuration.host, port: port) }
-    if let port = configuration.secure?.port {
-      secure = try SocketAddress(host: configuration.host, port: port)
+  /// Binds what the configuration says, or takes the sockets that were `inherited`.
+  init(_ configuration: Configuration, inherited: InheritedSockets) throws(StartError) {
+    let most = max(inherited.plain.count, inherited.secure.count)
+    guard most <= configuration.workers else {
+      throw StartError(
+        "\(most) sockets of one kind are there, and a worker takes one of them: use --workers \(most)")
     }
-  }
-
-  /// The next worker's listeners. The first ones decide the real port where port 0 was asked for.
-  mutating func listeners() throws(StartError) -> Listeners {
-    if !inherited.isEmpty { return try inheritedListeners() }
-    var listeners = Listeners()
-    if let address = plain {
-      let listener = Listener(socket: try bind(address, isFirst: plainURL == nil), context: nil)
-      plain = listener.socket.address
-      plainURL = listener.url
-      listeners.plain = consume listener
-    }
-    if let address = secure {
-      let listener = Listener(socket: try bind(address, isFirst: secureURL == nil), context: context)
-      secure = listener.socket.address
-      secureURL = listener.url
-      listeners.secure = consume listener
-    }
-    return listeners
-  }
-
-  /// A worker has one of each kind: its own, if there are as many; else several have the same.
-  private mutating func inheritedListeners() throws(StartError) -> Listeners {
-    defer { count += 1 }
-    var listeners = Listeners()
-    do throws(Errno) {
-      if !inherited.plain.isEmpty {
-        let socket = inherited.plain[count % inherited.plain.count]
-        let listener = Listener(socket: try ListeningSocket(copying: socket), context: nil)
-        plainURL = listener.url
-        listeners.plain = consume listener
-      }
-      if !inherited.secure.isEmpty {
-        let socket = inherited.secure[count % inherited.secure.count]
-        let listener = Listener(socket: try ListeningSocket(copying: socket), context: context)
-        secure = listener.socket.address
-        secureURL = listener.url
-        listeners.secure = consume listener
+    do {
+      if inherited.isEmpty {
+        if let port = configuration.port { plain = try Self.bind(configuration, port) }
+        if let port = configuration.secure?.port { secure = try Self.bind(configuration, port) }
+      } else {
+        plain = try Self.copy(inherited.plain, count: configuration.workers)
+        secure = try Self.copy(inherited.secure, count: configuration.workers)
+        for descriptor in inherited.plain + inherited.secure { Glibc.close(descriptor) }
       }
     } catch {
-      throw StartError("the service manager's sockets can't be used: \(error)")
+      close()
+      throw StartError("\(error)")
+    }
+  }
+
+  /// No sockets.
+  static var none: Binding { Binding(plain: [], secure: []) }
+
+  private init(plain: [Int32], secure: [Int32]) {
+    (self.plain, self.secure) = (plain, secure)
+  }
+
+  /// The same for other workers, as many.
+  func copy() throws(Errno) -> Binding {
+    let plain = try Self.copy(plain, count: plain.count)
+    do throws(Errno) {
+      return Binding(plain: plain, secure: try Self.copy(secure, count: secure.count))
+    } catch {
+      Binding(plain: plain, secure: []).close()
+      throw error
+    }
+  }
+
+  /// Closes those of the workers from this one on.
+  func close(from first: Int = 0) {
+    for descriptor in plain.dropFirst(first) + secure.dropFirst(first) { Glibc.close(descriptor) }
+  }
+
+  // MARK: Where they listen
+
+  var plainURL: String? { Self.address(plain).map { "http://\($0.urlHost):\($0.port)" } }
+  var secureURL: String? { Self.address(secure).map { "https://\($0.urlHost):\($0.port)" } }
+  /// The port of HTTPS.
+  var securePort: UInt16? { Self.address(secure)?.port }
+
+  private static func address(_ sockets: [Int32]) -> SocketAddress? {
+    sockets.first.flatMap { try? SocketAddress(boundTo: $0) }
+  }
+
+  // MARK: For workers
+
+  /// A worker's listeners, which are its own from now on: called once for each.
+  func listeners(ofWorker number: Int, context: ServerContext?) throws(Errno) -> Listeners {
+    var listeners = Listeners()
+    if !plain.isEmpty {
+      listeners.plain = Listener(socket: try ListeningSocket(owning: plain[number]), context: nil)
+    }
+    if !secure.isEmpty {
+      listeners.secure = Listener(socket: try ListeningSocket(owning: secure[number]), context: context)
     }
     return listeners
   }
 
-  private func bind(_ address: SocketAddress, isFirst: Bool) throws(StartError) -> ListeningSocket {
+  /// Each worker has its own, if there are as many; else several have the same.
+  private static func copy(_ sockets: [Int32], count: Int) throws(Errno) -> [Int32] {
+    var copies: [Int32] = []
+    for number in 0..<(sockets.isEmpty ? 0 : count) {
+      let copy = fcntl(sockets[number % sockets.count], F_DUPFD_CLOEXEC, 3)
+      guard copy >= 0 else {
+        let error = Errno.current
+        for copy in copies { Glibc.close(copy) }
+        throw error
+      }
+      copies.append(copy)
+    }
+    return copies
+  }
+
+  /// One for each worker. The first one decides the port where port 0 is asked for.
+  private static func bind(_ configuration: Configuration, _ port: UInt16) throws(StartError) -> [Int32] {
+    let workers = configuration.workers
+    let address: SocketAddress
+    do throws(AddressError) {
+      address = try SocketAddress(host: configuration.host, port: port)
+    } catch {
+      throw StartError("\(error)")
+    }
+    var descriptors: [Int32] = []
     do throws(Errno) {
-      if isFirst && isShared && address.port != 0 {
+      if workers > 1 && address.port != 0 {
         // A shared port (SO_REUSEPORT) would also be shared with another sluice: have it alone for a moment.
         _ = try ListeningSocket(address: address, shared: false, backlog: 1)
       }
-      return try ListeningSocket(
-        address: address, shared: isShared, backlog: Self.backlog)
+      var address = address
+      for _ in 0..<workers {
+        let socket = try ListeningSocket(address: address, shared: workers > 1, backlog: backlog)
+        address = socket.address
+        descriptors.append(socket.take())
+      }
+      return descriptors
     } catch {
+      for descriptor in descriptors { Glibc.close(descriptor) }
       let advice =
         switch error.rawValue {
         case EADDRINUSE: ": another program listens there; choose another port"

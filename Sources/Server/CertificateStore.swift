@@ -22,16 +22,21 @@ final class CertificateStore: Sendable {
     var lastProblem: String?
   }
 
-  /// Reads all of them. Throws what is wrong with the first that can't be used.
-  init(_ secure: Configuration.Secure, sites: [Site], kernel: KernelTLS.Use, limits: Limits)
-    throws(ContextError)
-  {
+  /// Reads all of them. `tickets`: the keys in use until now, which go on where there are none in files. Throws what is wrong
+  /// with the first that can't be used.
+  init(
+    _ secure: Configuration.Secure, sites: [Site], kernel: KernelTLS.Use, limits: Limits,
+    tickets: TicketKeys? = nil
+  ) throws(ContextError) {
     self.secure = secure
     self.sites = sites
-    let tickets = secure.ticketKeyFiles
-    var policy = ServerPolicy(
-      tickets: tickets.isEmpty
-        ? try TicketKeys(rotationSeconds: limits.ticketKeySeconds) : try TicketKeys(files: tickets))
+    let keys: TicketKeys
+    if secure.ticketKeyFiles.isEmpty {
+      keys = if let tickets { tickets } else { try TicketKeys(rotationSeconds: limits.ticketKeySeconds) }
+    } else {
+      keys = try TicketKeys(files: secure.ticketKeyFiles)
+    }
+    var policy = ServerPolicy(tickets: keys)
     policy.kernel = kernel
     policy.oldestVersion = secure.oldestVersion
     policy.ciphers = secure.ciphers
@@ -55,6 +60,9 @@ final class CertificateStore: Sendable {
 
   /// What is in use.
   var certificates: [ServerCertificate] { state.withLock { $0.certificates.map(\.certificate) } }
+
+  /// Its own keys of tickets; nil if they come from files.
+  var tickets: TicketKeys? { secure.ticketKeyFiles.isEmpty ? policy.tickets : nil }
 
   // MARK: Renewal
 

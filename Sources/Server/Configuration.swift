@@ -1,3 +1,4 @@
+public import Logging
 public import Site
 public import TLS
 public import Worker
@@ -34,7 +35,7 @@ public struct ClientCertificates: Hashable, Sendable {
 }
 
 /// What the user wants served, and how.
-public struct Configuration: Sendable {
+public struct Configuration: Equatable, Sendable {
   /// Whether bodies are encrypted by the kernel.
   public enum KernelTLSMode: String, CaseIterable, Sendable {
     /// Where the kernel can; OpenSSL does it elsewhere.
@@ -46,7 +47,7 @@ public struct Configuration: Sendable {
   }
 
   /// Where questions about the server are answered.
-  public enum AdminPlace: Sendable {
+  public enum AdminPlace: Equatable, Sendable {
     case address(host: String, port: UInt16)
     /// Of a Unix socket.
     case path(String)
@@ -69,7 +70,7 @@ public struct Configuration: Sendable {
   }
 
   /// Where responses are noted.
-  public struct AccessLog: Sendable {
+  public struct AccessLog: Equatable, Sendable {
     /// A file, which is appended to; `-` for standard output.
     public var path: String
     /// What a line looks like.
@@ -83,7 +84,7 @@ public struct Configuration: Sendable {
   }
 
   /// The HTTPS listener.
-  public struct Secure: Sendable {
+  public struct Secure: Equatable, Sendable {
     /// 0 to 65535; 0 is any free port.
     public var port: UInt16
     /// For hosts that have none of their own, at least one. Each is for the names in it, and the first one for all others; of those
@@ -148,6 +149,8 @@ public struct Configuration: Sendable {
   public var version = ""
   /// Where each response is noted; nil for nowhere.
   public var accessLog: AccessLog?
+  /// What is worth a line of the server's own log.
+  public var logLevel = Logger.Level.notice
   /// All bounds.
   public var limits = Limits()
 

@@ -24,17 +24,16 @@ extension PasswordFile {
 }
 
 extension Passwords {
-  /// The files with threads that check passwords, and one that sees files change: they live as long as the process. Without
-  /// files there are none.
+  /// The files with threads that check passwords, and one that sees files change, until its `end`. Without files there are none.
   static func start(_ files: [PasswordFile], limits: Limits, log: Logger) throws(Errno) -> Passwords {
     guard let passwords = Passwords(files: files, capacity: limits.passwordQueue) else {
       throw Errno.current
     }
     if files.isEmpty { return passwords }
     for _ in 0..<limits.passwordThreads {
-      _ = try Thread(stackBytes: 512 << 10) { passwords.runChecks() }
+      try Thread.detach(stackBytes: 512 << 10) { passwords.runChecks() }
     }
-    _ = try Thread(stackBytes: 512 << 10) {
+    try Thread.detach(stackBytes: 512 << 10) {
       passwords.watch { log.error("\($0); what it said before stays in use") }
     }
     return passwords

@@ -12,17 +12,11 @@ final class Renewal: Sendable {
   private let log: Logger
   /// Has new sessions made of a context.
   private let use: @Sendable (ServerContext) -> Void
-  private let observer = Mutex<ServerStatus?>(nil)
-  /// Who is told of reloads.
-  var status: ServerStatus? {
-    get { observer.withLock { $0 } }
-    set { observer.withLock { $0 = newValue } }
-  }
-
+  private let isOver = Atomic(false)
   /// Held for a look, so that an older one is not the last.
   private let turn = Mutex(())
 
-  /// Begins to look, on a thread of its own that lives as long as the process.
+  /// Begins to look, on a thread of its own, until `end`.
   init(
     _ certificates: CertificateStore, limits: Limits, log: Logger,
     use: @escaping @Sendable (ServerContext) -> Void
@@ -31,12 +25,12 @@ final class Renewal: Sendable {
     self.limits = limits
     self.log = log
     self.use = use
-    _ = try Thread(stackBytes: 512 << 10) { self.watch() }
+    try Thread.detach(stackBytes: 512 << 10) { self.watch() }
   }
 
   private func watch() {
     var nextDay = Clock.monotonicMilliseconds() + Self.day
-    while true {
+    while !isOver.load(ordering: .acquiring) {
       usleep(UInt32(limits.certificateLookMilliseconds * 1_000))
       let now = Clock.monotonicMilliseconds()
       turn.withLock { _ in
@@ -53,18 +47,21 @@ final class Renewal: Sendable {
 
   private static let day: UInt64 = 86_400_000
 
-  /// Reads all files anew, and uses what they say, or, if something is wrong with one, what was in use before.
-  func reload() {
+  /// Looks no more.
+  func end() { isOver.store(true, ordering: .releasing) }
+
+  /// Reads all files anew, and uses what they say, or, if something is wrong with one, what was in use before: false then.
+  func reload() -> Bool {
     turn.withLock { _ in
       let news = certificates.reload()
       for problem in news.problems { log.error("not reloaded, nothing is changed: \(problem)") }
       take(news)
-      status?.noteReload(isDone: news.problems.isEmpty)
       if news.problems.isEmpty {
         log.notice(
           "reloaded: \(news.renewed.isEmpty ? "no certificate is new" : "\(news.renewed.count) new certificates")"
         )
       }
+      return news.problems.isEmpty
     }
   }
 

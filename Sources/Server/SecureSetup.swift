@@ -11,7 +11,10 @@ struct SecureSetup {
   /// What the kernel does, for people: `on`, or `off: ` and why.
   let kernelTLS: String
 
-  init(_ secure: Configuration.Secure, sites: [Site], limits: Limits) throws(StartError) {
+  /// `tickets`: those that sessions were encrypted with until now.
+  init(
+    _ secure: Configuration.Secure, sites: [Site], limits: Limits, tickets: TicketKeys? = nil
+  ) throws(StartError) {
     requiresKernelTLS = secure.kernelTLS == .require
     let (kernel, absence) = try Self.kernelUse(secure)
     kernelTLS = absence.map { "off: \($0)" } ?? "on"
@@ -24,7 +27,8 @@ struct SecureSetup {
     }
     self.description = description
     do {
-      certificates = try CertificateStore(secure, sites: sites, kernel: kernel, limits: limits)
+      certificates = try CertificateStore(
+        secure, sites: sites, kernel: kernel, limits: limits, tickets: tickets)
     } catch {
       throw StartError(error.description)
     }

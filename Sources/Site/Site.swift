@@ -1,5 +1,5 @@
 /// What the operator says of the folder that is served: validated values, no I/O.
-public struct Site: Sendable {
+public struct Site: Equatable, Sendable {
   /// The names of the hosts that it is for; none where it is for all that no other site has.
   public var names: [HostName] = []
   /// The path of the folder, as the operator wrote it.
@@ -78,7 +78,7 @@ extension Site {
 }
 
 /// What holds for some paths.
-public struct PathRule: Sendable {
+public struct PathRule: Equatable, Sendable {
   /// For which.
   public var pattern: PathPattern
   /// Cache-Control: RFC 9111 §5.2.

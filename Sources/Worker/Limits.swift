@@ -1,7 +1,7 @@
 public import HTTP
 
 /// Every bound that the server keeps, with its default.
-public struct Limits: Sendable {
+public struct Limits: Equatable, Sendable {
   /// What a request's head may take up. The whole head must fit into the worker's input buffer.
   public var head = RequestParser.Limits(requestLine: 8 << 10, head: 32 << 10, fields: 100)
   /// Bytes of fields that an operator may ask for, all together.
@@ -146,6 +146,8 @@ public struct Limits: Sendable {
   public var sendRateMilliseconds: UInt64 = 30_000
   /// Time for the client to close, once everything is sent.
   public var lingerMilliseconds: UInt64 = 5_000
+  /// Time for a client that was answered to ask once more, when other workers take over.
+  public var lastRequestMilliseconds: UInt64 = 1_000
   /// Time to finish what is being sent when the server stops.
   public var drainMilliseconds: UInt64 = 30_000
   /// Time beyond that for the workers to end; then the process ends without them.

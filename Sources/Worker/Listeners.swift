@@ -12,10 +12,6 @@ package struct Listener: ~Copyable, Sendable {
     self.socket = socket
     self.context = context
   }
-
-  package var url: String {
-    "\(context == nil ? "http" : "https")://\(socket.address.urlHost):\(socket.address.port)"
-  }
 }
 
 /// A worker's listeners. Each worker has sockets of its own; the kernel spreads connections over them.

@@ -31,7 +31,7 @@ package struct Worker: ~Copyable {
   private var hasOpenFiles = false
   /// Held so that there is one descriptor to give back when all are in use; see `refuse`.
   private var reserve: Int32
-  /// When the worker stops whatever is still being sent, in milliseconds; nil while it serves.
+  /// When the worker stops whatever is still being sent, in milliseconds; nil if the server does not stop.
   private var drainEnd: UInt64?
 
   /// Slots of tokens that are not for connections. Their generation, 0, is never that of a connection.
@@ -149,8 +149,8 @@ package struct Worker: ~Copyable {
   }
 
   private var isDone: Bool {
-    guard let drainEnd else { return false }
-    return connections.count == 0 || context.clock.milliseconds >= drainEnd
+    guard context.isDraining else { return false }
+    return connections.count == 0 || drainEnd.map { context.clock.milliseconds >= $0 } == true
   }
 
   @inline(__always)
@@ -400,14 +400,17 @@ package struct Worker: ~Copyable {
     control.waker.acknowledge()
     if let new = control.takeContext() { listeners.secure?.context = new }
     if control.wantsMetrics { control.answer(metrics()) }
-    guard control.isStopping, drainEnd == nil else { return }
-    drainEnd = context.clock.milliseconds + context.limits.drainMilliseconds
-    context.isDraining = true
-    // Closing the sockets takes them out of the poller.
+    let ending = control.ending
+    guard ending != .none, ending != context.ending else { return }
+    if ending == .stop { drainEnd = context.clock.milliseconds + context.limits.drainMilliseconds }
+    context.ending = ending
+    for secure in [false, true] {
+      if let descriptor = listeners.descriptor(secure: secure) { poller.remove(descriptor) }
+    }
     listeners = Listeners()
     pauses = AcceptPauses()
     for slot in 0..<connections.highWater where connections.isOccupied(slot) {
-      settle(slot, connections[slot].stop(context: &context))
+      settle(slot, connections[slot].end(ending, context: &context))
     }
   }
 }

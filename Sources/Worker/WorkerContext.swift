@@ -10,7 +10,7 @@ import TLS
 /// Connections that wait hold none of it.
 @safe
 struct WorkerContext: ~Copyable {
-  let limits: Limits
+  private(set) var limits: Limits
   let requiresKernelTLS: Bool
   /// See `Service`.
   let proxies: [Network]
@@ -85,11 +85,16 @@ struct WorkerContext: ~Copyable {
     unsafe input.deallocate()
   }
 
-  /// The server stops: no connection is kept alive.
-  var isDraining: Bool {
-    get { !responder.keepsConnections }
-    set { responder.keepsConnections = !newValue }
+  /// How the worker ends, if it does.
+  var ending = WorkerControl.Ending.none {
+    didSet {
+      responder.keepsConnections = ending == .none
+      limits.idleMilliseconds = min(limits.idleMilliseconds, limits.lastRequestMilliseconds)
+    }
   }
+
+  /// The worker ends: no connection is kept alive.
+  var isDraining: Bool { !responder.keepsConnections }
 
   // MARK: Time
 

@@ -16,7 +16,7 @@ package final class SharedWaker: Sendable {
 package final class WorkerControl: Sendable {
   /// Wakes the worker.
   let waker: Waker
-  private let stopping = Atomic(false)
+  private let ordered = Atomic(Ending.none.rawValue)
   private let serving = Atomic(false)
   /// What new TLS sessions are to be made of, if that is to change.
   private let context = Mutex<ServerContext?>(nil)
@@ -40,10 +40,20 @@ package final class WorkerControl: Sendable {
 
   // MARK: What the control plane says
 
-  var isStopping: Bool { stopping.load(ordering: .acquiring) }
+  /// Whether the worker shall end, and how.
+  package enum Ending: Int {
+    case none
+    /// Others take its new connections. What it has is served as ever, but for one more request at most.
+    case handOver
+    /// The server stops: what is being sent is finished, in a bounded time, and nothing else.
+    case stop
+  }
 
-  package func stop() {
-    stopping.store(true, ordering: .releasing)
+  var ending: Ending { Ending(rawValue: ordered.load(ordering: .acquiring)) ?? .none }
+
+  /// Has the worker end. What was to be handed over can be stopped yet.
+  package func end(_ ending: Ending) {
+    ordered.store(ending.rawValue, ordering: .releasing)
     waker.wake()
   }
 

@@ -15,7 +15,6 @@ struct Check: ParsableCommand {
   func run() throws {
     var reader = ConfigurationReader(options)
     let configuration = reader.configuration()
-    _ = reader.logLevel()
     reader.problems += Server.check(configuration)
     for problem in reader.problems { standardError("sluice: \(problem)") }
     if reader.problems.isEmpty {

@@ -3,7 +3,7 @@ import Server
 
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Have a running server read its certificates and keys anew.",
+    abstract: "Have a running server serve what its configuration, certificates and keys say now.",
     discussion:
       "Sends SIGHUP to the process whose number is in the file; the server's log says what came of it.")
 

@@ -17,20 +17,25 @@ struct Serve: ParsableCommand {
   func run() throws {
     var reader = ConfigurationReader(options)
     let configuration = reader.configuration()
-    let level = reader.logLevel()
     if let problem = reader.problems.first {
       let others = reader.problems.count - 1
       throw ValidationError(others == 0 ? problem : "\(problem) (and \(others) more: sluice check tells all)")
     }
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)
-      handler.logLevel = level
+      handler.logLevel = .trace
       return handler
     }
-    let log = Logger(label: "sluice")
+    var log = Logger(label: "sluice")
+    log.logLevel = configuration.logLevel
     for warning in reader.warnings(configuration) { log.warning("\(warning)") }
     do {
-      try Server.run(configuration, log: log, announce: standardError)
+      try Server.run(configuration, log: log, announce: standardError) { () throws(ConfigurationError) in
+        var reader = ConfigurationReader(options)
+        let configuration = reader.configuration()
+        guard reader.problems.isEmpty else { throw ConfigurationError(reader.problems) }
+        return configuration
+      }
     } catch {
       throw Failure(description: error.description)
     }

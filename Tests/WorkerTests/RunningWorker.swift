@@ -54,7 +54,7 @@ final class RunningWorker {
 
   /// Stops it; what it has counted.
   func stop() throws -> Metrics {
-    control.stop()
+    control.end(.stop)
     thread.join()
     return try control.metrics() ?? Metrics()
   }

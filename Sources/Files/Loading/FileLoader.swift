@@ -76,12 +76,17 @@ public final class FileLoader: Sendable {
     }
   }
 
+  /// Nothing is to be done any more: the helper threads end, each when it has done what it is at.
+  public func end() {
+    for queue in [near, far, listings?.near, listings?.far] { queue?.end() }
+  }
+
   /// A helper thread's life. `onlyNear`: it never waits for another file system than the root's own.
-  public func run(onlyNear: Bool = false) -> Never {
+  public func run(onlyNear: Bool = false) {
     let reader = FileReader(inMemory: inMemory)
     let passage = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.readStep, alignment: 4096)
-    while true {
-      let (order, isNear) = onlyNear ? (near.wait(), true) : near.wait(or: far)
+    defer { unsafe passage.deallocate() }
+    while let (order, isNear) = onlyNear ? near.wait().map({ ($0, true) }) : near.wait(or: far) {
       let patience = isNear ? Patience.nearby : .blocking
       guard let result = unsafe perform(order.job, patience, reader, passage) else {
         // Another file system is mounted there.
@@ -96,8 +101,7 @@ public final class FileLoader: Sendable {
   /// of all others.
   public func runListings(isNear: Bool) {
     guard let listings else { return }
-    while true {
-      let order = isNear ? listings.near.wait() : listings.far.wait()
+    while let order = isNear ? listings.near.wait() : listings.far.wait() {
       guard case .list(let root, let number, let path, let variant, _) = order.job else { continue }
       let list = listings.lister.list(
         path, variant, in: root.folder, number: number, isNear ? .nearby : .blocking, inMemory: inMemory)

@@ -10,6 +10,7 @@ final class JobQueue: Sendable {
   private let orders = Mutex<[Order]>([])
   /// A semaphore: as many as there are orders (`eventfd(2)`, EFD_SEMAPHORE).
   private let semaphore: Int32
+  private let isOver = Atomic(false)
 
   /// Nil if the process has no descriptor left.
   init?(capacity: Int) {
@@ -34,18 +35,27 @@ final class JobQueue: Sendable {
     return isIn
   }
 
-  /// Takes the first job, waiting for one.
-  func wait() -> Order {
-    while true {
+  /// Nobody waits any more.
+  func end() {
+    isOver.store(true, ordering: .releasing)
+    // More than there are threads.
+    eventfd_write(semaphore, 1 << 20)
+  }
+
+  /// Takes the first job, waiting for one; nil when the queue is at its end.
+  func wait() -> Order? {
+    while !isOver.load(ordering: .acquiring) {
       if let order = take() { return order }
       var polled = pollfd(fd: semaphore, events: Int16(POLLIN), revents: 0)
       unsafe poll(&polled, 1, -1)
     }
+    return nil
   }
 
-  /// Takes the first job of this queue or else of another one, waiting for one. True if it was of this one.
-  func wait(or other: JobQueue) -> (Order, Bool) {
-    while true {
+  /// Takes the first job of this queue or else of another one, waiting for one. True if it was of this one. Nil when this queue is
+  /// at its end.
+  func wait(or other: JobQueue) -> (Order, Bool)? {
+    while !isOver.load(ordering: .acquiring) {
       if let order = take() { return (order, true) }
       if let order = other.take() { return (order, false) }
       var polled = (
@@ -56,6 +66,7 @@ final class JobQueue: Sendable {
         unsafe polled.withMemoryRebound(to: pollfd.self, capacity: 2) { _ = unsafe poll($0, 2, -1) }
       }
     }
+    return nil
   }
 
   private func take() -> Order? {

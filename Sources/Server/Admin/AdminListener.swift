@@ -25,7 +25,7 @@ final class AdminListener: Sendable {
     }
     do throws(Errno) {
       let descriptor = descriptor
-      _ = try Thread(stackBytes: 512 << 10) { [self] in
+      try Thread.detach(stackBytes: 512 << 10) { [self] in
         while true { answer(accept(descriptor, nil, nil)) }
       }
     } catch {
@@ -63,7 +63,7 @@ final class AdminListener: Sendable {
       count += 1
       return true
     }
-    let thread = isTaken ? try? Thread(stackBytes: 512 << 10) { self.converse(connection) } : nil
+    let thread: ()? = isTaken ? try? Thread.detach(stackBytes: 512 << 10) { self.converse(connection) } : nil
     if thread == nil {
       close(connection)
       if isTaken { count.withLock { $0 -= 1 } }

@@ -75,12 +75,16 @@ struct PrometheusText {
     gauge("start_time_seconds", "When it started, in seconds since 1970.", status.facts.started)
     gauge("ready", "Whether it takes connections and is not stopping.", status.state == .serving ? 1 : 0)
     gauge("workers", "Worker threads.", status.workers)
+    gauge(
+      "earlier_configurations", "Configurations from before a reload whose connections are still served.",
+      status.earlierConfigurations)
     gauge("workers_silent", "Workers that have not answered in 200 ms: they hang.", status.silentWorkers)
     counters(
       "reloads_total", "Reloads, by what came of them.", by: "outcome",
       [("done", status.reloads.done), ("failed", status.reloads.failed)])
     counter(
-      "log_lines_dropped_total", "Lines of the access log that were not written.", status.logLinesDropped)
+      "log_lines_dropped_total", "Lines of the access log that were not written.",
+      status.metrics.logLinesDropped)
     let process = KernelFigures.process()
     gauge("process_resident_bytes", "Memory of the process.", process.resident)
     gauge("process_descriptors", "Open descriptors.", process.descriptors)

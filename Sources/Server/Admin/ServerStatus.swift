@@ -1,20 +1,21 @@
 import Glibc
 import Reactor
+import Site
 import Synchronization
 import TLS
 import Worker
 
 /// What there is to tell of the server, from one place: metrics and the status page say the same.
 final class ServerStatus: Sendable {
-  /// What stays the same.
+  /// What a snapshot says beside counts.
   struct Facts: Sendable {
     let version: String
     /// `http://…`, `https://…`.
     var urls: [String] = []
-    /// The sites' names, by their numbers, and their folders.
-    let sites: [(name: String, root: String)]
+    /// The names of all sites that there have been, by the numbers that counts have, and their folders; nil: no longer served.
+    var sites: [(name: String, root: String?)] = []
     /// What the start line says of kernel TLS; nil without HTTPS.
-    let kernelTLS: String?
+    var kernelTLS: String?
     let started: Int64
   }
 
@@ -23,53 +24,102 @@ final class ServerStatus: Sendable {
     case starting, serving, draining
   }
 
-  private let controls: [WorkerControl]
-  private let certificates: CertificateStore?
-  private let accessLog: AccessLog?
-  private let facts: Mutex<Facts>
-  private let current = Mutex(State.starting)
-  private let reloadCounts = Mutex((done: 0, failed: 0))
+  /// What serves by one configuration.
+  private struct Serving {
+    let identifier: ObjectIdentifier
+    let controls: [WorkerControl]
+    let certificates: CertificateStore?
+    let accessLog: AccessLog?
+    /// The numbers that its sites have in `Facts`.
+    let numbers: [Int]
+  }
+
+  private struct Known {
+    var facts: Facts
+    var state = State.starting
+    /// The last one takes new connections.
+    var servings: [Serving] = []
+    /// What those have counted that have ended.
+    var past = Metrics.none
+    var reloads = (done: 0, failed: 0)
+  }
+
+  private let known: Mutex<Known>
   /// How long a worker has to answer, in milliseconds.
   private static let patience = 200
 
-  init(
-    _ controls: [WorkerControl], facts: Facts, certificates: CertificateStore?, accessLog: AccessLog?
-  ) {
-    self.controls = controls
-    self.certificates = certificates
-    self.accessLog = accessLog
-    self.facts = Mutex(facts)
+  init(version: String) {
+    known = Mutex(Known(facts: Facts(version: version, started: Clock.wallMilliseconds() / 1000)))
   }
 
   var state: State {
-    get { current.withLock { $0 } }
-    set { current.withLock { $0 = newValue } }
+    get { known.withLock { $0.state } }
+    set { known.withLock { $0.state = newValue } }
   }
 
   /// Where it listens.
   func note(urls: [String]) {
-    facts.withLock { $0.urls = urls }
+    known.withLock { $0.facts.urls = urls }
+  }
+
+  /// From now on this one takes new connections.
+  func note(serving generation: Generation) {
+    let sites = generation.configuration.sites.map { site in
+      (name: site.names.first.map { ($0.isWildcard ? "*." : "") + $0.text } ?? "default", root: site.root)
+    }
+    let (identifier, controls) = (ObjectIdentifier(generation), generation.controls)
+    let (certificates, accessLog) = (generation.certificates, generation.accessLog)
+    let kernelTLS = generation.kernelTLS
+    known.withLock { known in
+      for index in known.facts.sites.indices { known.facts.sites[index].root = nil }
+      let numbers = sites.map { site in
+        let number = known.facts.sites.firstIndex { $0.name == site.name } ?? known.facts.sites.count
+        if number == known.facts.sites.count { known.facts.sites.append((site.name, nil)) }
+        known.facts.sites[number].root = site.root
+        return number
+      }
+      known.facts.kernelTLS = kernelTLS
+      known.servings.append(
+        Serving(
+          identifier: identifier, controls: controls, certificates: certificates, accessLog: accessLog,
+          numbers: numbers))
+    }
+  }
+
+  /// This one has ended, and has counted this.
+  func note(ended generation: Generation, _ metrics: Metrics) {
+    let identifier = ObjectIdentifier(generation)
+    known.withLock { known in
+      guard let index = known.servings.firstIndex(where: { $0.identifier == identifier }) else { return }
+      let serving = known.servings.remove(at: index)
+      var metrics = metrics
+      metrics.completeFirstSite()
+      metrics.numberSites(serving.numbers)
+      known.past.add(metrics)
+      known.past.logLinesDropped += metrics.logLinesDropped
+    }
   }
 
   /// One line for the service manager.
   var summary: String {
-    let facts = facts.withLock { $0 }
+    let facts = known.withLock { $0.facts }
     let security = facts.kernelTLS.map { ", kernel TLS \($0)" } ?? ""
     return "serving \(facts.urls.joined(separator: " and "))\(security)"
   }
 
   func noteReload(isDone: Bool) {
-    reloadCounts.withLock { counts in if isDone { counts.done += 1 } else { counts.failed += 1 } }
+    known.withLock { known in if isDone { known.reloads.done += 1 } else { known.reloads.failed += 1 } }
   }
 
   /// What is true at one moment.
   struct Snapshot {
     var metrics: Metrics
-    /// Workers, and those of them that have not answered: their counts are those of the last time.
+    /// Workers that take new connections, all workers that have not answered (their counts are those of the last time), and
+    /// earlier configurations that still serve connections.
     var workers: Int
     var silentWorkers: Int
+    var earlierConfigurations: Int
     var certificates: [ServerCertificate]
-    var logLinesDropped: Int
     var reloads: (done: Int, failed: Int)
     var facts: Facts
     var state: State
@@ -77,65 +127,29 @@ final class ServerStatus: Sendable {
 
   /// Asks all workers. One that hangs is not waited for longer than a moment.
   func snapshot() -> Snapshot {
+    let controls = known.withLock { $0.servings.flatMap(\.controls) }
     for control in controls { control.askForMetrics() }
     for _ in 0..<Self.patience where !controls.allSatisfy(\.currentMetrics.isCurrent) { usleep(1_000) }
-    var total = Metrics.none
-    var silent = 0
-    for control in controls {
-      let (metrics, isCurrent) = control.currentMetrics
-      if let metrics { total.add(metrics) }
-      if !isCurrent { silent += 1 }
+    return known.withLock { known in
+      var total = known.past
+      var silent = 0
+      for serving in known.servings {
+        var own = Metrics.none
+        for control in serving.controls {
+          let (metrics, isCurrent) = control.currentMetrics
+          if let metrics { own.add(metrics) }
+          if !isCurrent { silent += 1 }
+        }
+        own.completeFirstSite()
+        own.numberSites(serving.numbers)
+        total.add(own)
+        total.logLinesDropped += serving.accessLog?.dropped ?? 0
+      }
+      return Snapshot(
+        metrics: total, workers: known.servings.last?.controls.count ?? 0, silentWorkers: silent,
+        earlierConfigurations: max(0, known.servings.count - 1),
+        certificates: known.servings.last?.certificates?.certificates ?? [], reloads: known.reloads,
+        facts: known.facts, state: known.state)
     }
-    total.completeFirstSite()
-    let dropped = accessLog?.dropped ?? 0
-    return Snapshot(
-      metrics: total, workers: controls.count, silentWorkers: silent,
-      certificates: certificates?.certificates ?? [], logLinesDropped: dropped,
-      reloads: reloadCounts.withLock { $0 }, facts: facts.withLock { $0 }, state: state)
-  }
-}
-
-/// What the kernel knows of this process, and of TLS: proc(5), Documentation/networking/tls.rst.
-enum KernelFigures {
-  /// Resident bytes, open descriptors, the most that there may be, and seconds of CPU.
-  static func process() -> (resident: Int, descriptors: Int, mostDescriptors: Int, seconds: Double) {
-    let pages = text("/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    var usage = rusage()
-    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    let seconds =
-      Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + Double(
-        usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
-    var limit = rlimit()
-    unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    return (
-      pages * sysconf(Int32(_SC_PAGESIZE)), descriptorCount(), Int(clamping: limit.rlim_cur), seconds
-    )
-  }
-
-  private static func descriptorCount() -> Int {
-    guard let folder = unsafe opendir("/proc/self/fd") else { return 0 }
-    defer { unsafe closedir(folder) }
-    var count = 0
-    while unsafe readdir(folder) != nil { count += 1 }
-    // Itself, and the two folders.
-    return max(0, count - 3)
-  }
-
-  /// `/proc/self/net/tls_stat`, of all processes in this network namespace; empty where there is no kernel TLS.
-  static func tls() -> [(name: String, count: Int)] {
-    text("/proc/self/net/tls_stat").split(separator: "\n").compactMap { line in
-      let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-      return words.count == 2 ? Int(words[1]).map { (String(words[0]), $0) } : nil
-    }
-  }
-
-  /// A short file of the kernel's; empty if it can't be read.
-  static func text(_ path: String) -> String {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return "" }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 8192)
-    let count = unsafe read(descriptor, &bytes, bytes.count)
-    return String(decoding: bytes[..<max(0, count)], as: UTF8.self)
   }
 }

@@ -16,10 +16,11 @@ struct StatusJSON {
     let reasons = KernelTLS.Reason.names.enumerated().map { ($1, "\(metrics.againstKernel[$0])") }
     var statuses: [Int: UInt64] = [:]
     for (_, code, count) in metrics.statuses.all { statuses[code, default: 0] += count }
-    let sites = status.facts.sites.enumerated().map { number, site in
+    let sites = status.facts.sites.enumerated().compactMap { number, site -> String? in
+      guard let root = site.root else { return nil }
       let count = metrics.statuses.all.filter { $0.site == number }.reduce(0) { $0 + $1.count }
       return Self.object([
-        ("name", Self.string(site.name)), ("root", Self.string(site.root)), ("responses", "\(count)"),
+        ("name", Self.string(site.name)), ("root", Self.string(root)), ("responses", "\(count)"),
       ])
     }
     let certificates = status.certificates.map { certificate in
@@ -79,7 +80,7 @@ struct StatusJSON {
     }
     note(status.silentWorkers, "workers do not answer")
     note(status.reloads.failed, "reloads have failed: the log says why")
-    note(status.logLinesDropped, "lines of the access log were dropped")
+    note(metrics.logLinesDropped, "lines of the access log were dropped")
     note(
       metrics.refusedAtLimit + metrics.refusedWithoutDescriptor + metrics.refusedWithoutMemory,
       "connections were refused for want of room")

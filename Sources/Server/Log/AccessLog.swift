@@ -42,7 +42,7 @@ final class AccessLog: Sendable {
       rings = (0..<workers).map { _ in AccessRing(capacity: limits.accessLogRing, reader: reader) }
       let descriptor = try Self.open(path)
       state.withLock { $0.descriptor = descriptor }
-      _ = try Thread(stackBytes: 512 << 10) { self.run() }
+      try Thread.detach(stackBytes: 512 << 10) { self.run() }
     } catch {
       throw StartError("\(configuration.path): cannot write the access log: \(error)")
     }

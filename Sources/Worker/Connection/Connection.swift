@@ -69,7 +69,7 @@ struct Connection: ~Copyable {
   /// So many of these bytes are known to be an incomplete head.
   private var parsedCount: UInt32 = 0
   /// What holds for all its requests.
-  let requestTraits: RequestHead.Traits
+  private(set) var requestTraits: RequestHead.Traits
   /// A request's head has begun to arrive.
   var headHasBegun = true
   /// The request whose content is passed over.
@@ -183,9 +183,24 @@ struct Connection: ~Copyable {
     }
   }
 
-  /// The server stops: finish what is being sent, and nothing else.
-  mutating func stop(context: inout WorkerContext) -> TurnOutcome {
+  /// The worker ends.
+  mutating func end(_ ending: WorkerControl.Ending, context: inout WorkerContext) -> TurnOutcome {
     context.beginTurn()
+    return ending == .stop ? stop(&context) : handOver(context)
+  }
+
+  /// Everything goes on, but a client that has had its answer, and could be about to ask again, gets a moment for that: what it is
+  /// told with the next answer (RFC 9112 §9.6) is better than a close that its request may meet on the way.
+  private mutating func handOver(_ context: borrowing WorkerContext) -> TurnOutcome {
+    requestTraits.insert(.last)
+    if phase == .receiving && !headHasBegun {
+      deadline = min(deadline, context.deadline(in: context.limits.idleMilliseconds))
+    }
+    return .wait
+  }
+
+  /// The server stops: finish what is being sent, and nothing else.
+  private mutating func stop(_ context: inout WorkerContext) -> TurnOutcome {
     switch phase {
     case .introducing: return .close
     case .handshaking:
@@ -309,7 +324,7 @@ struct Connection: ~Copyable {
     // A request may have come together with the client's last flight.
     noteReceiving()
     if !mayReceive {
-      if context.isDraining { phase = .closing } else { transport.issueTicket() }
+      if context.ending == .stop { phase = .closing } else { transport.issueTicket() }
     }
     return .onward
   }

@@ -120,7 +120,7 @@ extension Connection {
   mutating func responseIsSent(_ context: inout WorkerContext) -> Step {
     if context.log.isOn { endRecord(isWhole: true, &context) }
     if began != 0 { slowResponseIsSent(&context) }
-    if !keepsAlive || context.isDraining {
+    if !keepsAlive || context.ending == .stop {
       phase = .closing
       return .onward
     }

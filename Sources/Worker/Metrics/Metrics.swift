@@ -130,6 +130,9 @@ public struct Metrics: Sendable, CustomStringConvertible {
     if all > counted { statuses.counts[StatusCounts.slot(200)] += all - counted }
   }
 
+  /// Has the sites have other numbers, by those that they have.
+  package mutating func numberSites(_ numbers: [Int]) { statuses.number(numbers) }
+
   package mutating func note(_ failure: HandshakeFailure) {
     handshakesFailed += 1
     handshakeFailures[failure.rawValue] += 1

@@ -23,6 +23,16 @@ public struct StatusCounts: Sendable {
     }
   }
 
+  /// Has the sites have other numbers, by those that they have.
+  mutating func number(_ numbers: [Int]) {
+    var new = StatusCounts(sites: (numbers.max() ?? -1) + 1)
+    for index in counts.indices {
+      let (site, slot) = index.quotientAndRemainder(dividingBy: Self.slots)
+      new.counts[numbers[site] * Self.slots + slot] += counts[index]
+    }
+    self = new
+  }
+
   mutating func add(_ other: StatusCounts) {
     if counts.count < other.counts.count {
       counts += Array(repeating: 0, count: other.counts.count - counts.count)

@@ -48,8 +48,6 @@ struct ConfigurationReader {
       }.joined()
   }
 
-  mutating func logLevel() -> Logger.Level { value("log-level") ?? .notice }
-
   /// Means something only if there are no problems. Every value is looked at, whether it is needed or not.
   mutating func configuration() -> Configuration {
     let (plaintext, tlsOnly) = (flag("plaintext"), flag("tls-only"))
@@ -91,6 +89,7 @@ struct ConfigurationReader {
     }
     configuration.admin = value("admin", AdminPlaceText.self)?.place
     configuration.version = Sluice.version
+    configuration.logLevel = value("log-level") ?? .notice
     let format = value("access-log-format", Configuration.AccessLogFormat.self) ?? .combined
     configuration.accessLog = text("access-log").map { Configuration.AccessLog(path: $0, format: format) }
     configuration.cacheMemory = value("cache-memory", ByteCount.self)?.bytes

@@ -1,0 +1,205 @@
+import Access
+import Files
+import Glibc
+import Logging
+import Reactor
+import Site
+import Synchronization
+import TLS
+import Worker
+
+/// What serves as one configuration says: workers, and all that only they use. A reload makes another one that takes the new
+/// connections; this one ends with its own.
+final class Generation {
+  let configuration: Configuration
+  let certificates: CertificateStore?
+  private(set) var renewal: Renewal?
+  private(set) var accessLog: AccessLog?
+  /// `tls=… ktls=…`, for the announcement; nil without HTTPS.
+  let security: String?
+  /// What the kernel does of TLS, for people; nil without HTTPS.
+  let kernelTLS: String?
+  /// Its workers' sockets.
+  private(set) var binding = Binding.none
+  private var loader: FileLoader?
+  private var passwords: Passwords?
+  private var pool: WorkerPool
+  private let log: Logger
+  /// What was told of its workers.
+  private var told = Told()
+
+  private struct Told {
+    var accepting: Set<Int> = []
+    var receiving: Set<Int> = []
+    var codings: Set<String> = []
+  }
+
+  /// Reads and opens all that the configuration names, and has workers serve it at the sockets that `bind` gives; they serve when
+  /// this is done. `predecessor`: whose clients come again with their sessions. Throws if anything of it can't be done, and leaves nothing.
+  init(
+    _ configuration: Configuration, supervisor: SharedWaker, log: Logger,
+    after predecessor: Generation? = nil,
+    bind: () throws -> Binding
+  ) throws(StartError) {
+    var log = log
+    log.logLevel = configuration.logLevel
+    (self.configuration, self.log) = (configuration, log)
+    let sites = try Self.sites(configuration, log)
+    let passwordFiles = try PasswordFile.all(of: configuration.sites)
+    let secure = try configuration.secure.map { secure throws(StartError) in
+      try SecureSetup(
+        secure, sites: configuration.sites, limits: configuration.limits,
+        tickets: predecessor?.certificates?.tickets)
+    }
+    (certificates, security, kernelTLS) = (secure?.certificates, secure?.description, secure?.kernelTLS)
+    let limits = try Self.limits(configuration, log)
+    let accessLog = try configuration.accessLog.map { accessLog throws(StartError) in
+      try AccessLog(accessLog, workers: configuration.workers, limits: limits, log: log)
+    }
+    pool = WorkerPool(limits: limits, accessLog: accessLog, supervisor: supervisor)
+    self.accessLog = accessLog
+    /// Workers whose sockets are their own.
+    var taken = 0
+    do {
+      binding = try bind()
+      let loader = try FileLoader.start(configuration.sites, limits: limits)
+      self.loader = loader
+      let passwords = try Passwords.start(passwordFiles, limits: limits, log: log)
+      self.passwords = passwords
+      let service = service(
+        sites, passwords, securePort: binding.securePort,
+        requiresKernelTLS: secure?.requiresKernelTLS ?? false)
+      for number in 0..<configuration.workers {
+        taken += 1
+        let listeners = try binding.listeners(ofWorker: number, context: secure?.certificates.context)
+        try pool.start(listeners, service: service, loader: loader)
+      }
+      try pool.waitUntilServing()
+      renewal = try secure.map { [controls = pool.controls] secure throws(Errno) in
+        try Renewal(secure.certificates, limits: limits, log: log) { context in
+          for control in controls { control.use(context) }
+        }
+      }
+    } catch {
+      binding.close(from: taken)
+      pool.end(.stop)
+      finish()
+      throw StartError("\(error)")
+    }
+  }
+
+  private static func sites(_ configuration: Configuration, _ log: Logger) throws(StartError) -> [ServedSite]
+  {
+    let sites: [ServedSite]
+    do throws(RootError) {
+      sites = try configuration.sites.map { site throws(RootError) in
+        ServedSite(
+          site,
+          root: try DocumentRoot(
+            path: site.root, isShared: configuration.workers > 1, followsLinks: site.followsLinks))
+      }
+    } catch {
+      throw StartError("\(error)")
+    }
+    if sites.contains(where: \.lacksLinks) {
+      log.warning(
+        "no openat2 here (Linux 5.6, and allowed by the sandbox): symbolic links in the folder are not followed"
+      )
+    }
+    return sites
+  }
+
+  private static func limits(_ configuration: Configuration, _ log: Logger) throws(StartError) -> Limits {
+    var limits = ConnectionMemory.fit(
+      try DescriptorBudget.fit(
+        configuration.limits, workers: configuration.workers, folders: configuration.sites.count, log: log),
+      workers: configuration.workers)
+    limits.cacheMemory = configuration.cacheMemory ?? Limits.cacheMemory(of: MachineMemory.bytes)
+    return limits
+  }
+
+  private func service(
+    _ sites: [ServedSite], _ passwords: Passwords, securePort: UInt16?, requiresKernelTLS: Bool
+  ) -> Service {
+    var service = Service(sites, passwords: passwords)
+    if let secure = configuration.secure {
+      service.clientPolicies = configuration.sites.indices.map(secure.clientPolicy)
+    }
+    service.proxies = configuration.proxies
+    service.refusesOtherHosts = configuration.refusesOtherHosts
+    service.requiresKernelTLS = requiresKernelTLS
+    if configuration.redirectsToHTTPS {
+      service.redirectPort = configuration.publicSecurePort ?? securePort
+    }
+    return service
+  }
+
+  // MARK: Its workers
+
+  /// What the workers are asked by.
+  var controls: [WorkerControl] { pool.controls }
+
+  /// Has the workers end.
+  func end(_ ending: WorkerControl.Ending) { pool.end(ending) }
+
+  /// All workers have.
+  var hasEnded: Bool { pool.hasEnded }
+
+  /// Ends what is left when the workers have ended, or are about to, and waits for them. What they have counted.
+  @discardableResult func finish() -> Metrics {
+    pool.join()
+    renewal?.end()
+    loader?.end()
+    passwords?.end()
+    var total = Metrics()
+    for control in controls { if let metrics = control.currentMetrics.metrics { total.add(metrics) } }
+    if let accessLog {
+      accessLog.end()
+      total.logLinesDropped = accessLog.dropped
+    }
+    return total
+  }
+
+  /// Logs what befalls workers and what can't be said to a client, once.
+  func tellTroubles() {
+    for (index, control) in controls.enumerated() {
+      if let error = control.acceptError, told.accepting.insert(index).inserted {
+        log.warning("connections can't be accepted: \(error); trying again every second at least")
+      }
+      if let error = control.receiveError, told.receiving.insert(index).inserted {
+        log.warning("the kernel does not receive for a connection: \(error); OpenSSL does")
+      }
+      for path in control.takeStaleCodings()
+      where told.codings.count < Limits.staleCodingsTold && told.codings.insert(path).inserted {
+        let last = told.codings.count == Limits.staleCodingsTold ? "; of others, nothing is said" : ""
+        // As a literal: a name may hold line ends.
+        log.warning("\(path.debugDescription) is older than its original, and not sent: make it anew\(last)")
+      }
+    }
+  }
+}
+
+extension FileLoader {
+  /// A loader with its helper threads.
+  fileprivate static func start(_ sites: [Site], limits: Limits) throws(Errno) -> FileLoader {
+    let lister =
+      sites.contains(where: \.mayList) ? FolderLister(renderer: ListingRenderer(sites, limits), limits) : nil
+    guard
+      let loader = FileLoader(inMemory: limits.fileInMemory, capacity: limits.ioQueue, lister: lister)
+    else { throw Errno.current }
+    do throws(Errno) {
+      for isNear in lister == nil ? [] : [true, false] {
+        for _ in 0..<limits.listingThreads {
+          try Thread.detach(stackBytes: 512 << 10) { loader.runListings(isNear: isNear) }
+        }
+      }
+      // They read and call the kernel, no more.
+      try Thread.detach(stackBytes: 512 << 10) { loader.run(onlyNear: true) }
+      for _ in 0..<limits.ioThreads { try Thread.detach(stackBytes: 512 << 10) { loader.run() } }
+    } catch {
+      loader.end()
+      throw error
+    }
+    return loader
+  }
+}

@@ -1,0 +1,206 @@
+import Glibc
+import Logging
+import Reactor
+import Worker
+
+/// What the process does while workers serve: it waits for signals, and for what workers have to report.
+struct Supervisor {
+  /// What takes new connections.
+  private var current: Generation
+  /// Those before it whose connections are still served.
+  private var earlier: [Generation] = []
+  /// Wakes this thread when a worker has something to report.
+  private let waker: SharedWaker
+  let status: ServerStatus
+  private let manager = ServiceManager()
+  private var watchdog: Watchdog?
+  private var log: Logger
+  /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil while it serves.
+  private var end: UInt64?
+
+  /// Has workers serve what the configuration says, at sockets that were `inherited` or at its own. Throws why they can't.
+  init(_ configuration: Configuration, inherited: InheritedSockets, log: Logger) throws {
+    self.log = log
+    self.log.logLevel = configuration.logLevel
+    waker = try SharedWaker()
+    current = try Generation(configuration, supervisor: waker, log: log) {
+      try Binding(configuration, inherited: inherited)
+    }
+    status = ServerStatus(version: configuration.version)
+    status.note(serving: current)
+    status.note(urls: [current.binding.plainURL, current.binding.secureURL].compactMap { $0 })
+    watchdog = Watchdog(manager)
+  }
+
+  /// Where it listens, and what of TLS is spoken there: a line for each.
+  var listening: [String] {
+    let secure = current.binding.secureURL.flatMap { url in current.security.map { "\(url) \($0)" } }
+    return [current.binding.plainURL, secure].compactMap { $0 }
+  }
+
+  private var generations: [Generation] { earlier + [current] }
+
+  /// Until a signal has come to stop, and the workers have ended. A worker that does not end in time ends with the process, here.
+  mutating func supervise(
+    until signals: borrowing Signals, reread: () throws(ConfigurationError) -> Configuration
+  ) {
+    status.state = .serving
+    manager.noteReady(status.summary)
+    while !generations.allSatisfy(\.hasEnded) {
+      finishEarlier()
+      lookAtWorkers()
+      let now = Clock.monotonicMilliseconds()
+      if let end, end <= now { endWithoutWorkers() }
+      let wait = min(
+        end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max)
+      switch signals.wait(or: waker.waker, milliseconds: wait == .max ? -1 : wait) {
+      case .none: continue
+      case .reload where end == nil:
+        manager.noteReloading()
+        status.noteReload(isDone: reload(reread))
+        manager.noteReady(status.summary)
+      case .reload: log.notice("SIGHUP: the server is stopping")
+      case .reopen: reopenLogs()
+      case .other(let message): log.notice("\(message)")
+      case .stop(let signal): stop(signal)
+      }
+    }
+    for generation in generations { status.note(ended: generation, generation.finish()) }
+    log.info("stopped: \(status.snapshot().metrics)")
+  }
+
+  /// A step of its own, so that nothing is held that it looks at while this thread waits.
+  private mutating func lookAtWorkers() {
+    let controls = generations.flatMap(\.controls)
+    watchdog?.look(at: controls)
+    for generation in generations { generation.tellTroubles() }
+  }
+
+  /// What those have counted that have ended is kept, and nothing else of them.
+  private mutating func finishEarlier() {
+    for generation in earlier where generation.hasEnded {
+      status.note(ended: generation, generation.finish())
+    }
+    earlier.removeAll(where: \.hasEnded)
+  }
+
+  private mutating func stop(_ signal: Int32) {
+    guard end == nil else {
+      log.warning("second signal: ending at once")
+      // No clean-up at exit, which is not made for threads that go on.
+      _exit(128 + signal)
+    }
+    let limits = current.configuration.limits
+    end = Clock.monotonicMilliseconds() + limits.drainMilliseconds + limits.stopGraceMilliseconds
+    status.state = .draining
+    manager.noteStopping()
+    log.info("stopping: finishing what is being sent")
+    for generation in generations { generation.end(.stop) }
+  }
+
+  private func reopenLogs() {
+    let logs = generations.compactMap(\.accessLog)
+    if logs.isEmpty { log.notice("SIGUSR1: there is no access log to open anew") }
+    for log in logs { log.reopen() }
+  }
+
+  /// A worker hangs: in a system call, most likely, that waits for a disk or a network file system.
+  private func endWithoutWorkers() -> Never {
+    let controls = generations.flatMap(\.controls)
+    let hanging = controls.count { !$0.hasEnded }
+    let limits = current.configuration.limits
+    let seconds = (limits.drainMilliseconds + limits.stopGraceMilliseconds) / 1000
+    log.error(
+      """
+      \(hanging) of \(controls.count) workers have not ended \(seconds) s after the signal to stop, and hang: \
+      ending without them
+      """)
+    _exit(1)
+  }
+
+  // MARK: Reload
+
+  /// Goes over to what the configuration says now, with all the files that it names, or, if anything is wrong with it, to
+  /// nothing: false then.
+  private mutating func reload(_ reread: () throws(ConfigurationError) -> Configuration) -> Bool {
+    do throws(ConfigurationError) {
+      let configuration = try reread()
+      // Connections and caches stay as they are.
+      if configuration == current.configuration {
+        if let renewal = current.renewal { return renewal.reload() }
+        log.notice("SIGHUP: nothing is new")
+        return true
+      }
+      let fixed = configuration.changes(from: current.configuration)
+      guard fixed.isEmpty else { throw ConfigurationError(fixed) }
+      try goOver(to: configuration)
+      return true
+    } catch {
+      for problem in error.problems { log.error("not reloaded, nothing is changed: \(problem)") }
+      return false
+    }
+  }
+
+  private mutating func goOver(to configuration: Configuration) throws(ConfigurationError) {
+    do throws(StartError) {
+      let old = current
+      let new = try Generation(configuration, supervisor: waker, log: log, after: old) {
+        try old.binding.copy()
+      }
+      log.logLevel = configuration.logLevel
+      status.note(serving: new)
+      // Whatever comes is taken by the new one, or by both for a moment.
+      old.end(.handOver)
+      earlier.append(old)
+      current = new
+    } catch {
+      throw ConfigurationError([error.description])
+    }
+    for warning in Server.warnings(configuration) { log.warning("\(warning)") }
+    log.notice("reloaded: the new configuration is in use")
+  }
+}
+
+extension Configuration {
+  /// What is not as in an earlier one and can't change while the process lives, a line each.
+  fileprivate func changes(from old: Configuration) -> [String] {
+    var changes: [String] = []
+    func compare<Value: Equatable>(_ name: String, _ value: (Configuration) -> Value) {
+      if value(self) != value(old) {
+        changes.append("\(name) can't change while the server runs: start it anew")
+      }
+    }
+    compare("address", \.host)
+    compare("port", \.port)
+    compare("tls-port", \.secure?.port)
+    compare("workers", \.workers)
+    compare("admin", \.admin)
+    compare("pid-file", \.pidFile)
+    return changes
+  }
+}
+
+/// Tells the service manager that all is well, for as long as every worker turns.
+private struct Watchdog {
+  private let manager: ServiceManager
+  /// Time between two looks, in milliseconds: half of what the manager waits for.
+  let interval: UInt64
+  private var next: UInt64
+
+  /// Nil if nobody wants to know.
+  init?(_ manager: ServiceManager) {
+    guard let wanted = manager.watchdogMilliseconds else { return nil }
+    self.manager = manager
+    interval = max(1, wanted / 2)
+    next = 0
+  }
+
+  /// Looks whether all have answered since the last look, and asks them again.
+  mutating func look(at controls: [WorkerControl]) {
+    let now = Clock.monotonicMilliseconds()
+    guard now >= next else { return }
+    next = now + interval
+    if controls.allSatisfy(\.currentMetrics.isCurrent) { manager.noteAlive() }
+    for control in controls { control.askForMetrics() }
+  }
+}

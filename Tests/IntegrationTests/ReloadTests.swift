@@ -1,0 +1,267 @@
+import Glibc
+import Testing
+
+/// SIGHUP: what the configuration says now is served from then on, and nobody notices that it has changed.
+@Suite struct ReloadTests {
+  private let folder: TemporaryFolder
+  private let site: TemporarySite
+
+  init() throws {
+    folder = try TemporaryFolder()
+    site = try TemporarySite()
+    try site.add("hello.txt", "hello\n")
+    try site.addSparse("huge.bin", size: 64 << 20)
+  }
+
+  /// A server whose file says this beside where it listens.
+  private func serve(_ text: String, _ flags: [String] = [], listeners: Int = 1) throws -> SluiceProcess {
+    try write(text)
+    return try SluiceProcess(
+      arguments: ["--config", (folder.path + "/sluice.toml"), "--log-level", "info"] + flags,
+      listeners: listeners)
+  }
+
+  private func write(_ text: String) throws {
+    try writeFile((folder.path + "/new"), Array("root = \"\(site.path)\"\nport = 0\n\(text)\n".utf8))
+    guard unsafe rename((folder.path + "/new"), (folder.path + "/sluice.toml")) == 0 else {
+      throw TestFailure("rename")
+    }
+  }
+
+  /// Asks for a reload and waits for this in the log.
+  private func reload(_ sluice: SluiceProcess, until text: String = "the new configuration is in use") throws
+  {
+    func count() -> Int { sluice.process.errorOutput.ranges(of: text).count }
+    let before = count()
+    sluice.process.signal(SIGHUP)
+    try waitUntil("the log says \(text)") { count() > before }
+  }
+
+  private func value(_ sluice: SluiceProcess, _ field: String, _ arguments: [String] = []) throws -> String? {
+    try Curl.get(sluice.url("http") + "/hello.txt", arguments)[field]
+  }
+
+  @Test func whatTheFileSaysNowIsServed() throws {
+    let sluice = try serve("header = \"X-Version: 1\"")
+    #expect(try value(sluice, "x-version") == "1")
+    try write("header = \"X-Version: 2\"")
+    try reload(sluice)
+    #expect(try value(sluice, "x-version") == "2")
+    // Other hosts, with folders of their own, and media types of a file.
+    let other = try TemporarySite()
+    try other.add("hello.txt", "other\n")
+    try write(
+      "[[host]]\nnames = [\"other.example\"]\nroot = \"\(other.path)\"\nlisting = true\n[[path]]\nmatch = \"/\"\n"
+    )
+    try reload(sluice, until: "not reloaded")
+    #expect(try value(sluice, "x-version") == "2")
+    try write("[[host]]\nnames = [\"other.example\"]\nroot = \"\(other.path)\"")
+    try reload(sluice)
+    let there = ["-H", "Host: other.example"]
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt", there).text == "other\n")
+    #expect(try value(sluice, "x-version") == nil)
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt").text == "hello\n")
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// All that is wrong is told, with where it is, and nothing is changed.
+  @Test(arguments: [
+    ("header = 5", "sluice.toml:3"), ("[[host]]", "[[host]]"), ("port = 1", "sluice.toml"),
+    ("root = ", "sluice.toml"), ("workers = 63", "workers can't change while the server runs"),
+    ("address = \"::1\"", "address can't change"), ("admin = \"127.0.0.1:0\"", "admin can't change"),
+    ("auth-over-http = true\n[[path]]\nmatch = \"/*\"\nauth = \"/nowhere/users\"", "/nowhere/users"),
+    ("[[host]]\nnames = [\"a.example\"]\nroot = \"/nowhere/at/all\"", "/nowhere/at/all"),
+    ("access-log = \"/nowhere/log\"", "/nowhere/log"),
+  ]) func whatIsWrongChangesNothing(text: String, complaint: String) throws {
+    let sluice = try serve(
+      "header = \"X-Version: 1\"", ["--workers", "1"].filter { _ in !text.contains("workers") })
+    try write(text)
+    try reload(sluice, until: "not reloaded, nothing is changed: ")
+    #expect(sluice.process.errorOutput.contains(complaint), "\(sluice.process.errorOutput)")
+    #expect(try value(sluice, "x-version") == "1")
+    try write("header = \"X-Version: 2\"")
+    try reload(sluice)
+    #expect(try value(sluice, "x-version") == "2")
+    #expect(try sluice.stop() == 0)
+  }
+
+  @Test func nothingIsNew() throws {
+    let sluice = try serve("header = \"X-Version: 1\"")
+    let connection = try sluice.connect()
+    for _ in 0..<3 {
+      try connection.get("/hello.txt")
+      let response = try connection.response()
+      #expect(response.status == 200 && response["connection"] == nil)
+      try reload(sluice, until: "SIGHUP: nothing is new")
+    }
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// What is being sent is finished, whoever was answered is told with the next answer, and who has not asked yet may.
+  @Test(arguments: Transfer.Transport.everywhere) func connectionsGoOn(transport: Transfer.Transport) throws {
+    let pair = try TestCertificates.ecdsa
+    let sluice = try serve(
+      "header = \"X-Version: 1\"\nworkers = 1\ntls-port = 0\nktls = \"off\"",
+      pair.flags, listeners: 2)
+    try transport.expectConnectionsSurvive(sluice, hugeSize: 64 << 20) {
+      try write("header = \"X-Version: 2\"\nworkers = 1\ntls-port = 0\nktls = \"off\"")
+      try reload(sluice)
+    }
+    #expect(try value(sluice, "x-version") == "2")
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// Of an earlier configuration, nothing stays when its connections are gone; until then it stops with the server.
+  @Test func earlierOnesEnd() throws {
+    let sluice = try serve(
+      "header = \"X-Version: 0\"\nlisting = true", ["--workers", "2", "--drain", "1"])
+    func state() throws -> (threads: Int, descriptors: Int) {
+      let process = sluice.process.identifier
+      let threads = try Shell.require(["ls", "/proc/\(process)/task"]).split(separator: "\n").count
+      return (threads, try sluice.descriptors().split(separator: "\n").count)
+    }
+    let before = try state()
+    for number in 1...10 {
+      try write("header = \"X-Version: \(number)\"\nlisting = true")
+      try reload(sluice)
+      #expect(try value(sluice, "x-version") == "\(number)")
+    }
+    try waitUntil("all is as before") { try state() == before }
+    let slow = try sluice.connect(receiveBuffer: 8192)
+    try slow.get("/huge.bin")
+    _ = try slow.bytes(100)
+    try write("header = \"X-Version: 11\"\nlisting = true")
+    try reload(sluice)
+    #expect(try value(sluice, "x-version") == "11")
+    #expect(try sluice.stop() == 0)
+    #expect(try slow.rest().end == .reset)
+  }
+
+  @Test(arguments: ["-tls1_2", "-tls1_3"]) func sessionsAreResumed(version: String) throws {
+    let text = "header = \"X-Version: 1\"\ntls-port = 0\nktls = \"off\""
+    let sluice = try serve(text, TestCertificates.ecdsa.flags, listeners: 2)
+    let session = [version, "-sess_out", (folder.path + "/session")]
+    let request = "GET /hello.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    #expect(
+      try SecureClient.exchange(sluice.securePort, request, session).output.contains("X-Version: 1\r\n"))
+    try write(text.replacing("Version: 1", with: "Version: 2"))
+    try reload(sluice)
+    let again = [version, "-sess_in", (folder.path + "/session")]
+    #expect(try SecureClient.exchange(sluice.securePort, request, again).output.contains("X-Version: 2\r\n"))
+    #expect(try SecureClient.handshake(sluice.securePort, again).contains("Reused, TLSv1."))
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// Counts go on, by the names of hosts, whatever their order in the file.
+  @Test func countsGoOn() throws {
+    func host(_ name: String) -> String {
+      "[[host]]\nnames = [\"\(name).example\"]\nroot = \"\(site.path)\"\n"
+    }
+    let sluice = try serve(host("a") + host("b"), ["--admin", (folder.path + "/admin"), "--workers", "2"])
+    func ask(_ name: String) throws {
+      #expect(try value(sluice, "content-length", ["-H", "Host: \(name).example"]) == "6")
+    }
+    for name in ["a", "a", "b"] { try ask(name) }
+    try write(host("b") + host("c"))
+    try reload(sluice)
+    for name in ["b", "b", "c"] { try ask(name) }
+    try write("header = 5")
+    try reload(sluice, until: "not reloaded")
+    let unix = ["--unix-socket", (folder.path + "/admin")]
+    func metrics() throws -> [Substring] {
+      try Curl.get("http://x/metrics", unix).text.split(separator: "\n").filter { !$0.hasPrefix("#") }
+    }
+    try waitUntil("the earlier one has ended") { try metrics().contains("sluice_earlier_configurations 0") }
+    let lines = try metrics()
+    for line in [
+      "sluice_responses_total{host=\"a.example\",status=\"200\"} 2",
+      "sluice_responses_total{host=\"b.example\",status=\"200\"} 3",
+      "sluice_responses_total{host=\"c.example\",status=\"200\"} 1",
+      "sluice_reloads_total{outcome=\"done\"} 1", "sluice_reloads_total{outcome=\"failed\"} 1",
+      "sluice_connections_total 6",
+    ] {
+      #expect(lines.contains(Substring(line)), "\(line) in \(lines.filter { $0.contains("total") })")
+    }
+    let sites = try Curl.get("http://x/status.json", unix).text
+    #expect(sites.contains("\"c.example\"") && !sites.contains("\"a.example\""))
+    #expect(try sluice.stopForMetrics()["requests"] == 6)
+  }
+
+  @Test func theAccessLogMoves() throws {
+    let sluice = try serve("access-log = \"\((folder.path + "/one"))\"")
+    #expect(try value(sluice, "content-length") == "6")
+    try write("access-log = \"\((folder.path + "/two"))\"\naccess-log-format = \"json\"")
+    try reload(sluice)
+    #expect(try value(sluice, "content-length") == "6")
+    #expect(try sluice.stop() == 0)
+    let logs = try ["one", "two"].map {
+      String(decoding: try #require(readFile(folder.path + "/" + $0)), as: UTF8.self)
+    }
+    #expect(logs[0].contains("\"GET /hello.txt HTTP/1.1\" 200 6") && logs[1].hasPrefix("{\""))
+    #expect(logs.map { $0.split(separator: "\n").count } == [1, 1])
+  }
+
+  /// Many clients at once, reload after reload.
+  @Test(.enabled(if: TestMachine.has("wrk"), "wrk is missing"), arguments: Transfer.Transport.everywhere)
+  func nobodyNotices(transport: Transfer.Transport) throws {
+    func text(_ number: Int) -> String {
+      "header = \"X-Version: \(number)\"\nworkers = 2\ntls-port = 0\nktls = \"off\""
+    }
+    let sluice = try serve(text(0), TestCertificates.ecdsa.flags, listeners: 2)
+    let load = try Load(transport.url(sluice) + "/hello.txt", seconds: 4)
+    for number in 1...10 {
+      try write(text(number))
+      try reload(sluice)
+      usleep(200_000)
+    }
+    try load.expectNoFailures()
+    #expect(try sluice.stop() == 0)
+  }
+}
+
+/// wrk, which keeps connections alive and opens new ones when it is told.
+struct Load {
+  private let process: Subprocess
+
+  init(_ url: String, seconds: Int, connections: Int = 16) throws {
+    process = try Subprocess(["wrk", "-t1", "-c\(connections)", "-d\(seconds)s", url])
+  }
+
+  /// Waits for its end.
+  func expectNoFailures() throws {
+    _ = try process.wait()
+    let text = process.output
+    #expect(
+      text.contains("Requests/sec") && !text.contains("Socket errors") && !text.contains("Non-2xx"), "\(text)"
+    )
+  }
+}
+
+extension Transfer.Transport {
+  /// What clients have who are connected when others take over: one in the middle of a download, one that was answered, one that
+  /// has not asked yet, and one whose request has begun to come.
+  func expectConnectionsSurvive(
+    _ sluice: SluiceProcess, hugeSize: Int, _ handOver: () throws -> Void
+  ) throws {
+    let download = try TransportClient(self, sluice)
+    try download.get("/huge.bin")
+    let answered = try TransportClient(self, sluice)
+    try answered.get("/hello.txt", kept: true)
+    let silent = try TransportClient(self, sluice)
+    let slow = try TransportClient(self, sluice)
+    try slow.send("GET /hello.txt HTTP/1.1\r\n")
+    try waitUntil("both are served") { download.hasReceived && answered.hasReceived }
+    try handOver()
+    try answered.get("/hello.txt", kept: true)
+    let answers = try answered.responses()
+    #expect(answers.map(\.status) == [200, 200])
+    #expect(answers.map { $0["connection"] } == [nil, "close"])
+    try slow.send("Host: x\r\n\r\n")
+    #expect(try slow.response()["connection"] == "close")
+    try silent.get("/hello.txt", kept: true)
+    // Without TLS it has not been accepted yet (TCP_DEFER_ACCEPT, tcp(7)): whoever takes over does that.
+    #expect(try silent.response()["connection"] == (self == .plain ? nil : "close"))
+    let whole = try download.response()
+    #expect(whole.status == 200 && whole.body.count == hugeSize)
+  }
+}

@@ -92,7 +92,7 @@ kernel_tests=(.build/debug/sluicePackageTests.xctest --testing-library swift-tes
 # Suites of the transport itself, on each of the systems that users have; the others on one.
 in_each_lane='KernelTLS(Proof|Reason|Record|Message|Limit|Fault|Transfer)Tests'
 # What is said of files, which is the same whatever the system: on the one that starts programs quickly.
-in_one_lane='KernelTLS(Rule|SitePath|Precompressed|MultipartRange)Tests'
+in_one_lane='KernelTLS(Rule|SitePath|Precompressed|MultipartRange|Takeover)Tests'
 # Suites that start hundreds of programs, which takes many minutes on an emulated CPU: they run where this machine's own kernel
 # has kernel TLS, and in a lane by hand (CONTRIBUTING.md).
 by_hand='KernelTLS(Link|Authentication|Host|Gate|Listing)Tests'

@@ -12,6 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+int CLinux_pipe2(int ends[2], int flags) { return pipe2(ends, flags); }
+
+char **CLinux_environment(void) { return environ; }
+
 int CLinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
     return accept4(fd, address, length, flags);
 }

@@ -193,6 +193,20 @@ extension ListeningSocket {
     return try listening(descriptor, isBound)
   }
 
+  /// Whether a socket is bound to a path: unix(7).
+  public static func isBound(_ descriptor: Int32, toUnixPath path: String) -> Bool {
+    var (address, length) = (sockaddr_un(), socklen_t(MemoryLayout<sockaddr_un>.size))
+    let isKnown = unsafe withUnsafeMutablePointer(to: &address) { address in
+      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(descriptor, $0, &length) == 0
+      }
+    }
+    guard isKnown, address.sun_family == sa_family_t(AF_UNIX) else { return false }
+    return unsafe withUnsafeBytes(of: address.sun_path) {
+      unsafe $0.prefix { $0 != 0 }.elementsEqual(path.utf8)
+    }
+  }
+
   private static func listening(_ descriptor: Int32, _ isBound: Bool) throws(Errno) -> Int32 {
     guard isBound, listen(descriptor, 64) == 0 else {
       let error = Errno.current

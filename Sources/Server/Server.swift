@@ -31,7 +31,7 @@ public struct ConfigurationError: Error {
 /// The control plane: puts everything in place, starts the workers, and waits for the signal to stop.
 public enum Server {
   /// Serves until SIGTERM or SIGINT, then finishes what is being sent, 30 s at most; a second signal ends the
-  /// process at once, and so does a worker that hangs, 2 s later (exit code 1). At SIGHUP it serves what `reread` says from then
+  /// process at once, and so does a worker that hangs, 2 s later (exit code 1). At SIGUSR2 another process takes over; at SIGHUP it serves what `reread` says from then
   /// on. Other signals are noted in the log. `announce` gets one line a listener when all workers take connections:
   /// `listening https://127.0.0.1:8443 tls=1.2,1.3 ktls=on`.
   public static func run(
@@ -44,21 +44,20 @@ public enum Server {
     do {
       let signals = try Signals()
       let inherited = try InheritedSockets.take()
-      if !inherited.secure.isEmpty, configuration.secure == nil {
-        throw StartError(
-          "the service manager has given a socket 'https', and there is no certificate: --cert and --key")
-      }
+      try inherited.check(configuration)
       var supervisor = try Supervisor(configuration, inherited: inherited, log: log)
       let admin = try configuration.admin.map { place throws(StartError) in
-        try AdminListener(place, status: supervisor.status, limits: configuration.limits)
+        try AdminListener(
+          place, inherited: inherited.admin, status: supervisor.status, limits: configuration.limits)
       }
+      supervisor.admin = admin
       let pidFile = configuration.pidFile.map(PIDFile.init)
       try pidFile?.write()
       defer { pidFile?.remove() }
       for line in supervisor.listening { announce("listening \(line)") }
       if let admin, let place = configuration.admin { announce("admin \(admin.url(place))") }
       supervisor.supervise(until: signals, reread: reread)
-      if case .path(let path) = configuration.admin { unsafe unlink(path) }
+      if !supervisor.isRelieved, case .path(let path) = configuration.admin { unsafe unlink(path) }
     } catch {
       throw StartError("\(error)")
     }

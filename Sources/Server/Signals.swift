@@ -11,10 +11,11 @@ struct Signals: ~Copyable {
   private static let reload = SIGHUP
   /// The access log is opened anew.
   private static let reopen = SIGUSR1
+  /// Another process takes over.
+  private static let upgrade = SIGUSR2
   /// Those that are noted and do nothing, with what to say of them.
   private static let others = [
-    (SIGUSR2, "SIGUSR2: it means nothing here"),
-    (SIGALRM, "SIGALRM: it means nothing here"),
+    (SIGALRM, "SIGALRM: it means nothing here")
   ]
 
   private let descriptor: Int32
@@ -22,7 +23,7 @@ struct Signals: ~Copyable {
   init() throws(Errno) {
     var set = sigset_t()
     unsafe sigemptyset(&set)
-    for number in Self.stops + [Self.reload, Self.reopen] + Self.others.map(\.0) {
+    for number in Self.stops + [Self.reload, Self.reopen, Self.upgrade] + Self.others.map(\.0) {
       unsafe sigaddset(&set, number)
     }
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
@@ -42,28 +43,35 @@ struct Signals: ~Copyable {
     case reload
     /// The access log shall be written to a new file.
     case reopen
+    /// Another process shall take over.
+    case upgrade
+    /// The other descriptor is readable.
+    case readable
     /// Another signal, and what to say of it.
     case other(String)
     /// The waker woke, the time is over, or nothing.
     case none
   }
 
-  /// Waits until a signal comes or `waker` wakes, at most `milliseconds` (-1: without end).
-  func wait(or waker: borrowing Waker, milliseconds: Int32) -> News {
+  /// Waits until a signal comes, `waker` wakes, or another descriptor (-1: none) is readable, at most `milliseconds` (-1: without
+  /// end).
+  func wait(or waker: borrowing Waker, or other: Int32, milliseconds: Int32) -> News {
     var polled = [
       pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
       pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: other, events: Int16(POLLIN), revents: 0),
     ]
     // Interrupted by being stopped and continued, perhaps: whoever waits looks at the clock again.
     guard unsafe poll(&polled, nfds_t(polled.count), milliseconds) > 0 else { return .none }
     var info = signalfd_siginfo()
     guard unsafe read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) > 0 else {
       waker.acknowledge()
-      return .none
+      return polled[2].revents != 0 ? .readable : .none
     }
     let number = Int32(info.ssi_signo)
     if number == Self.reload { return .reload }
     if number == Self.reopen { return .reopen }
+    if number == Self.upgrade { return .upgrade }
     if let (_, message) = Self.others.first(where: { $0.0 == number }) { return .other(message) }
     return .stop(number)
   }

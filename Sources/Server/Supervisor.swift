@@ -15,8 +15,16 @@ struct Supervisor {
   private let manager = ServiceManager()
   private var watchdog: Watchdog?
   private var log: Logger
-  /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil while it serves.
+  /// When the process ends, whatever its workers do, in milliseconds of the monotonic clock; nil if nobody has stopped it.
   private var end: UInt64?
+  /// The process before that waits to be relieved.
+  private let predecessor: InheritedSockets
+  /// Who shall take over, and does not serve yet.
+  private var successor: Successor?
+  /// Another process has taken over.
+  private(set) var isRelieved = false
+  /// Who answers questions here.
+  var admin: AdminListener?
 
   /// Has workers serve what the configuration says, at sockets that were `inherited` or at its own. Throws why they can't.
   init(_ configuration: Configuration, inherited: InheritedSockets, log: Logger) throws {
@@ -30,6 +38,7 @@ struct Supervisor {
     status.note(serving: current)
     status.note(urls: [current.binding.plainURL, current.binding.secureURL].compactMap { $0 })
     watchdog = Watchdog(manager)
+    predecessor = inherited
   }
 
   /// Where it listens, and what of TLS is spoken there: a line for each.
@@ -45,7 +54,8 @@ struct Supervisor {
     until signals: borrowing Signals, reread: () throws(ConfigurationError) -> Configuration
   ) {
     status.state = .serving
-    manager.noteReady(status.summary)
+    // Whoever is relieved tells the manager whom to listen to.
+    if predecessor.areTakenOver { predecessor.noteServing() } else { manager.noteReady(status.summary) }
     while !generations.allSatisfy(\.hasEnded) {
       finishEarlier()
       lookAtWorkers()
@@ -53,13 +63,17 @@ struct Supervisor {
       if let end, end <= now { endWithoutWorkers() }
       let wait = min(
         end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max)
-      switch signals.wait(or: waker.waker, milliseconds: wait == .max ? -1 : wait) {
+      switch signals.wait(
+        or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait == .max ? -1 : wait)
+      {
       case .none: continue
-      case .reload where end == nil:
+      case .reload where end == nil && !isRelieved:
         manager.noteReloading()
         status.noteReload(isDone: reload(reread))
         manager.noteReady(status.summary)
       case .reload: log.notice("SIGHUP: the server is stopping")
+      case .upgrade: upgrade()
+      case .readable: lookAtSuccessor()
       case .reopen: reopenLogs()
       case .other(let message): log.notice("\(message)")
       case .stop(let signal): stop(signal)
@@ -93,7 +107,7 @@ struct Supervisor {
     let limits = current.configuration.limits
     end = Clock.monotonicMilliseconds() + limits.drainMilliseconds + limits.stopGraceMilliseconds
     status.state = .draining
-    manager.noteStopping()
+    if !isRelieved { manager.noteStopping() }
     log.info("stopping: finishing what is being sent")
     for generation in generations { generation.end(.stop) }
   }
@@ -116,6 +130,42 @@ struct Supervisor {
       ending without them
       """)
     _exit(1)
+  }
+
+  // MARK: Upgrade
+
+  /// Starts who shall take over.
+  private mutating func upgrade() {
+    guard end == nil, !isRelieved, successor == nil else {
+      return log.notice("SIGUSR2: the server is stopping, or another process is about to take over")
+    }
+    guard getpid() != 1 else {
+      return log.error(
+        "not upgraded: a container ends with its process 1, which can't have another take over: start a new one"
+      )
+    }
+    do throws(Errno) {
+      successor = try Successor(current.binding, admin: admin?.descriptor)
+    } catch {
+      log.error("not upgraded: \(CommandLine.arguments[0]) can't be started: \(error)")
+    }
+  }
+
+  /// It serves, or has ended.
+  private mutating func lookAtSuccessor() {
+    guard let successor else { return }
+    self.successor = nil
+    guard successor.serves() else {
+      return log.error(
+        "not upgraded: process \(successor.process) has ended, and says above why; this one goes on")
+    }
+    log.notice("process \(successor.process) has taken over: finishing what is being sent")
+    isRelieved = true
+    manager.noteRelief(by: successor.process)
+    watchdog = nil
+    status.state = .draining
+    admin?.end()
+    for generation in generations { generation.end(.handOver) }
   }
 
   // MARK: Reload
@@ -192,7 +242,7 @@ private struct Watchdog {
     guard let wanted = manager.watchdogMilliseconds else { return nil }
     self.manager = manager
     interval = max(1, wanted / 2)
-    next = 0
+    next = Clock.monotonicMilliseconds() + interval
   }
 
   /// Looks whether all have answered since the last look, and asks them again.

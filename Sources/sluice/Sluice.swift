@@ -11,7 +11,7 @@ struct Sluice: ParsableCommand {
     commandName: "sluice",
     abstract: "Serves a folder over HTTP and HTTPS, zero-copy, with kernel TLS.",
     version: version,
-    subcommands: [Serve.self, Check.self, Doctor.self, Reload.self],
+    subcommands: [Serve.self, Check.self, Doctor.self, Reload.self, Upgrade.self],
     defaultSubcommand: Serve.self)
 
   /// Errors are one line that says what to do; exit code 64 for usage, 1 for all else.
@@ -28,7 +28,7 @@ struct Sluice: ParsableCommand {
       let message = message(for: error)
       if !message.isEmpty {
         let first = CommandLine.arguments.dropFirst().first
-        let command: String = ["check", "doctor", "reload"].first { $0 == first } ?? "serve"
+        let command: String = ["check", "doctor", "reload", "upgrade"].first { $0 == first } ?? "serve"
         let advice = code == .validationFailure ? " (see sluice \(command) --help)" : ""
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }

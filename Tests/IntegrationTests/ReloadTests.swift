@@ -101,10 +101,10 @@ import Testing
   @Test(arguments: Transfer.Transport.everywhere) func connectionsGoOn(transport: Transfer.Transport) throws {
     let pair = try TestCertificates.ecdsa
     let sluice = try serve(
-      "header = \"X-Version: 1\"\nworkers = 1\ntls-port = 0\nktls = \"off\"",
+      "header = \"X-Version: 1\"\nworkers = 1\(transport.keys)",
       pair.flags, listeners: 2)
     try transport.expectConnectionsSurvive(sluice, hugeSize: 64 << 20) {
-      try write("header = \"X-Version: 2\"\nworkers = 1\ntls-port = 0\nktls = \"off\"")
+      try write("header = \"X-Version: 2\"\nworkers = 1\(transport.keys)")
       try reload(sluice)
     }
     #expect(try value(sluice, "x-version") == "2")
@@ -205,7 +205,7 @@ import Testing
   @Test(.enabled(if: TestMachine.has("wrk"), "wrk is missing"), arguments: Transfer.Transport.everywhere)
   func nobodyNotices(transport: Transfer.Transport) throws {
     func text(_ number: Int) -> String {
-      "header = \"X-Version: \(number)\"\nworkers = 2\ntls-port = 0\nktls = \"off\""
+      "header = \"X-Version: \(number)\"\nworkers = 2\(transport.keys)"
     }
     let sluice = try serve(text(0), TestCertificates.ecdsa.flags, listeners: 2)
     let load = try Load(transport.url(sluice) + "/hello.txt", seconds: 4)
@@ -238,6 +238,11 @@ struct Load {
 }
 
 extension Transfer.Transport {
+  /// Of a configuration's file.
+  fileprivate var keys: String {
+    "\ntls-port = 0\nktls = \"\(isInKernel ? "require" : "off")\"\nktls-receive = \(self == .kernelBothWays)"
+  }
+
   /// What clients have who are connected when others take over: one in the middle of a download, one that was answered, one that
   /// has not asked yet, and one whose request has begun to come.
   func expectConnectionsSurvive(

@@ -35,6 +35,12 @@ static inline int CLinux_epoll_wait(int fd, struct epoll_event *events, int coun
     return (int)syscall(SYS_epoll_pwait, fd, events, count, milliseconds, NULL, 0);
 }
 
+// pipe2(2)
+int CLinux_pipe2(int ends[2], int flags);
+
+// environ(7)
+char **CLinux_environment(void);
+
 // accept4(2)
 int CLinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 

@@ -9,27 +9,61 @@ import Worker
 /// or hang. One request for a connection.
 final class AdminListener: Sendable {
   private let status: ServerStatus
-  private let descriptor: Int32
+  let descriptor: Int32
+  /// Wakes the thread that accepts when that is over.
+  private let waker: Waker
   /// Connections that are being answered.
   private let count = Mutex(0)
   private let limits: Limits
 
-  /// Listens at `place`, and answers from then on. Throws if it can't.
-  init(_ place: Configuration.AdminPlace, status: ServerStatus, limits: Limits) throws(StartError) {
+  /// Listens at `place`, or at the socket that was `inherited` if that is there, and answers from then on. Throws if it can't.
+  init(
+    _ place: Configuration.AdminPlace, inherited: Int32? = nil, status: ServerStatus, limits: Limits
+  ) throws(StartError) {
     self.status = status
     self.limits = limits
     do throws(Errno) {
-      descriptor = try Self.listen(place)
+      waker = try Waker()
+      if let inherited, Self.isBound(inherited, to: place) {
+        descriptor = inherited
+      } else {
+        if let inherited { close(inherited) }
+        descriptor = try Self.listen(place)
+      }
     } catch {
       throw StartError("--admin: cannot listen on \(place.text): \(error)")
     }
     do throws(Errno) {
-      let descriptor = descriptor
-      try Thread.detach(stackBytes: 512 << 10) { [self] in
-        while true { answer(accept(descriptor, nil, nil)) }
-      }
+      try Thread.detach(stackBytes: 512 << 10) { self.run() }
     } catch {
       throw StartError("--admin: \(error)")
+    }
+  }
+
+  /// Takes no more connections: another process does.
+  func end() { waker.wake() }
+
+  private func run() {
+    while true {
+      var polled = [
+        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
+      ]
+      unsafe poll(&polled, nfds_t(polled.count), -1)
+      if polled[1].revents != 0 { break }
+      if polled[0].revents != 0 { answer(accept(descriptor, nil, nil)) }
+    }
+    close(descriptor)
+  }
+
+  private static func isBound(_ descriptor: Int32, to place: Configuration.AdminPlace) -> Bool {
+    switch place {
+    case .address(let host, let port):
+      guard let address = try? SocketAddress(boundTo: descriptor),
+        let wanted = try? SocketAddress(host: host, port: port)
+      else { return false }
+      return address.urlHost == wanted.urlHost && (port == 0 || port == address.port)
+    case .path(let path): return ListeningSocket.isBound(descriptor, toUnixPath: path)
     }
   }
 

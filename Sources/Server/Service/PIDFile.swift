@@ -40,15 +40,30 @@ public struct PIDFile: Sendable {
     Self.text(path).flatMap { pid_t($0.prefix { $0.isNumber }) }.flatMap { $0 > 0 ? $0 : nil }
   }
 
-  /// Has the server whose number is in the file read its files anew. Throws one line if there is none.
-  public func reload() throws(StartError) {
+  /// Has the server whose number is in the file serve what its files say now. Throws one line if there is none.
+  public func reload() throws(StartError) { _ = try signal(SIGHUP) }
+
+  /// Has another process take over from the server whose number is in the file, and waits until it has: its number. Throws one line
+  /// if it does not, within `seconds`.
+  public func upgrade(within seconds: Int) throws(StartError) -> Int32 {
+    let old = try signal(SIGUSR2)
+    for _ in 0..<seconds * 100 {
+      usleep(10_000)
+      if let new = processIdentifier, new != old, kill(new, 0) == 0 { return new }
+    }
+    throw StartError("process \(old) still serves after \(seconds) s: its log says why")
+  }
+
+  /// Sends it one, and says to whom.
+  private func signal(_ signal: Int32) throws(StartError) -> pid_t {
     guard let number = processIdentifier else {
       throw StartError("\(path): no number of a process in it: is the server running, with --pid-file?")
     }
     guard Self.text("/proc/\(number)/comm")?.hasPrefix("sluice") == true else {
       throw StartError("\(path): process \(number) is no sluice: the file is left over")
     }
-    guard kill(number, SIGHUP) == 0 else { throw StartError("process \(number): \(Errno.current)") }
+    guard kill(number, signal) == 0 else { throw StartError("process \(number): \(Errno.current)") }
+    return number
   }
 
   private static func text(_ path: String) -> String? {

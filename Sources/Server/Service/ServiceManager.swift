@@ -43,6 +43,9 @@ final class ServiceManager: Sendable {
   /// The signal to stop has come.
   func noteStopping() { send("STOPPING=1\nSTATUS=finishing what is being sent") }
 
+  /// Another process is the service from now on, and talks to the manager.
+  func noteRelief(by process: pid_t) { send("MAINPID=\(process)") }
+
   /// All is well.
   func noteAlive() { send("WATCHDOG=1") }
 
@@ -62,44 +65,4 @@ final class ServiceManager: Sendable {
       }
     }
   }
-}
-
-/// Sockets that this process was started with: sd_listen_fds(3).
-struct InheritedSockets {
-  /// Those called `http` and `https`.
-  private(set) var plain: [Int32] = []
-  private(set) var secure: [Int32] = []
-
-  /// No sockets.
-  init() {}
-
-  /// Those that the environment speaks of. Throws if they are not what can be served on.
-  static func take() throws(StartError) -> InheritedSockets {
-    func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
-    var sockets = InheritedSockets()
-    guard variable("LISTEN_PID") == "\(getpid())", let count = variable("LISTEN_FDS").flatMap({ Int32($0) }),
-      count > 0
-    else { return sockets }
-    let names =
-      variable("LISTEN_FDNAMES")?.split(separator: ":", omittingEmptySubsequences: false) ?? []
-    for index in 0..<Int(count) {
-      let descriptor = 3 + Int32(index)
-      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-      let name = index < names.count ? String(names[index]) : "unknown"
-      guard name == "http" || name == "https" else {
-        throw StartError(
-          "the service manager has given a socket called '\(name)': say FileDescriptorName=http or https in its .socket unit"
-        )
-      }
-      guard ListeningSocket.isListening(descriptor) else {
-        throw StartError(
-          "the service manager has given a socket '\(name)' that does not listen for TCP: use ListenStream=PORT"
-        )
-      }
-      if name == "http" { sockets.plain.append(descriptor) } else { sockets.secure.append(descriptor) }
-    }
-    return sockets
-  }
-
-  var isEmpty: Bool { plain.isEmpty && secure.isEmpty }
 }

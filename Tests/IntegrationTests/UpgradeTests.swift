@@ -1,0 +1,205 @@
+import Glibc
+import Testing
+
+/// SIGUSR2: another process takes over, with the same sockets, and nobody notices.
+@Suite struct UpgradeTests {
+  let folder: TemporaryFolder
+  let site: TemporarySite
+
+  init() throws {
+    folder = try TemporaryFolder()
+    site = try TemporarySite()
+    try site.add("hello.txt", "hello\n")
+    try site.addSparse("huge.bin", size: 64 << 20)
+  }
+
+  /// Ten times under many clients.
+  @Test(.enabled(if: TestMachine.has("wrk"), "wrk is missing"), arguments: Transfer.Transport.everywhere)
+  func nobodyNotices(transport: Transfer.Transport) throws {
+    try transport.expectUpgradesUnderLoad(site, folder)
+  }
+
+  @Test(arguments: Transfer.Transport.everywhere) func connectionsGoOn(transport: Transfer.Transport) throws {
+    let server = try UpgradableServer(transport, site, folder)
+    try transport.expectConnectionsSurvive(server.sluice, hugeSize: 64 << 20) { try server.upgrade() }
+    #expect(try server.sluice.process.wait() == 0)
+    #expect(try Curl.get(transport.url(server.sluice) + "/hello.txt", transport.flags()).text == "hello\n")
+  }
+
+  /// Also when nothing listens to it: the process before goes on.
+  @Test func whatCannotServeTakesNothingOver() throws {
+    let file = folder.path + "/sluice.toml"
+    let common = "root = \"\(site.path)\"\nport = 0\n"
+    try writeFile(file, Array((common + "workers = 2").utf8))
+    let server = try UpgradableServer(file, folder)
+    let sluice = server.sluice
+    for (text, complaint) in [
+      ("header = 5", "sluice.toml:3"),
+      ("workers = 2\naddress = \"127.0.0.2\"", "address and port can't change"),
+      ("workers = 1", "use --workers 2"), ("workers = 2\n[[host]]\nroot = \"/nowhere\"", "names"),
+    ] {
+      try writeFile(file, Array((common + text).utf8))
+      let told = sluice.process.errorOutput.ranges(of: "not upgraded: process ").count
+      sluice.process.signal(SIGUSR2)
+      try waitUntil("the log says it: \(text)") {
+        sluice.process.errorOutput.ranges(of: "not upgraded: process ").count > told
+      }
+      #expect(sluice.process.errorOutput.contains(complaint), "\(sluice.process.errorOutput)")
+      #expect(try server.number() == sluice.process.identifier)
+      #expect(try Curl.get(sluice.url("http") + "/hello.txt").status == 200)
+    }
+    try writeFile(file, Array((common + "workers = 3\nheader = [\"X-New: yes\"]").utf8))
+    try server.upgrade()
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt")["x-new"] == "yes")
+  }
+
+  /// The admin listener, its socket's file and the file with the number are the new process's.
+  @Test(arguments: [true, false]) func whatBelongsToIt(isUnix: Bool) throws {
+    let place = isUnix ? folder.path + "/admin" : "127.0.0.1:0"
+    let server = try UpgradableServer(.plain, site, folder, ["--admin", place])
+    var url = "http://x"
+    try waitUntil("the admin listener is told") {
+      let line = server.sluice.process.errorOutput.split(separator: "\n").first { $0.hasPrefix("admin ") }
+      if let line, !isUnix { url = String(line.dropFirst("admin ".count)) }
+      return line != nil
+    }
+    let flags = isUnix ? ["--unix-socket", place] : []
+    for _ in 0..<3 {
+      _ = try Curl.get(server.sluice.url("http") + "/hello.txt")
+      #expect(try Curl.get(url + "/readyz", flags).status == 200)
+      try server.upgrade()
+      #expect(try Curl.get(url + "/metrics", flags).text.contains("sluice_connections_total 0\n"))
+    }
+    #expect(try server.sluice.process.wait() == 0)
+    let last = try server.number()
+    #expect(kill(last, SIGTERM) == 0)
+    try waitUntil("it has ended") { kill(last, 0) != 0 }
+    #expect(unsafe access(folder.path + "/pid", F_OK) != 0)
+    #expect(unsafe access(isUnix ? place : "/nowhere", F_OK) != 0)
+    #expect(try Curl.run([server.sluice.url("http")]).exitStatus == 7)
+  }
+
+  /// The service manager hears who the service is now from whom it listens to.
+  @Test func theManagerIsTold() throws {
+    let manager = try NotificationSocket(folder.path, isAbstract: false)
+    let server = try UpgradableServer(
+      .plain, site, folder,
+      prefix: ["env", "NOTIFY_SOCKET=\(manager.name)", "WATCHDOG_USEC=30000000", "WATCHDOG_PID="])
+    #expect(try manager.next().hasPrefix("READY=1\n"))
+    try server.upgrade()
+    let number = try server.number()
+    let told = try manager.next()
+    #expect(told == "MAINPID=\(number)")
+    #expect(try server.sluice.process.wait() == 0)
+    kill(number, SIGHUP)
+    try waitUntil("the new one speaks") { try manager.next().hasPrefix("RELOADING=1\n") }
+    #expect(try manager.next().hasPrefix("READY=1\n"))
+    kill(number, SIGTERM)
+    #expect(try manager.next().hasPrefix("STOPPING=1\n"))
+  }
+
+  /// Who is asked twice, or while it stops, starts nobody; and who is relieved can be stopped yet.
+  @Test func signalsWhileItGoesOn() throws {
+    let server = try UpgradableServer(.plain, site, folder, ["--drain", "1"])
+    let slow = try server.sluice.connect()
+    try slow.get("/huge.bin")
+    _ = try slow.bytes(100)
+    try server.upgrade()
+    for (number, text) in [(SIGUSR2, "SIGUSR2: "), (SIGHUP, "SIGHUP: ")] {
+      server.sluice.process.signal(number)
+      try waitUntil("\(text) is noted") { server.sluice.process.errorOutput.contains(text) }
+    }
+    #expect(try server.sluice.stop() == 0)
+    #expect(try slow.rest().end == .reset)
+    #expect(try Curl.get(server.sluice.url("http") + "/hello.txt").status == 200)
+  }
+
+  @Test func theCommand() throws {
+    let server = try UpgradableServer(.plain, site, folder)
+    let result = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/pid"])
+    #expect(try result.output == "process \(server.number()) has taken over\n" && result.exitStatus == 0)
+    #expect(try server.sluice.process.wait() == 0)
+    let nobody = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/none"])
+    #expect(nobody.exitStatus == 1 && nobody.errorOutput.contains("no number of a process"))
+  }
+}
+
+/// A server with a file of its number, and whoever comes after it: all of them end with their owner.
+final class UpgradableServer {
+  /// The first one.
+  let sluice: SluiceProcess
+  private let file: String
+  private var successors: [pid_t] = []
+
+  init(
+    _ transport: Transfer.Transport, _ site: TemporarySite, _ folder: TemporaryFolder, _ flags: [String] = [],
+    prefix: [String] = []
+  ) throws {
+    file = folder.path + "/pid"
+    sluice = try transport.serve(
+      site.path, flags: ["--pid-file", file, "--workers", "2"] + flags, prefix: prefix)
+  }
+
+  /// One that is told everything by a file.
+  init(_ configuration: String, _ folder: TemporaryFolder) throws {
+    file = folder.path + "/pid"
+    sluice = try SluiceProcess(
+      arguments: ["--config", configuration, "--pid-file", file, "--log-level", "info"], listeners: 1)
+  }
+
+  deinit {
+    // It ends by itself when it is relieved.
+    sluice.signal(SIGTERM)
+    for process in successors { kill(process, SIGTERM) }
+  }
+
+  /// The one that serves.
+  func number() throws -> pid_t {
+    let text = String(decoding: try #require(readFile(file)), as: UTF8.self)
+    return try #require(pid_t(text.dropLast()))
+  }
+
+  /// Has another one take over, and waits until it has.
+  func upgrade() throws {
+    let old = try number()
+    let told = sluice.process.errorOutput.ranges(of: "has taken over").count
+    kill(old, SIGUSR2)
+    try waitUntil("another one serves: \(sluice.process.errorOutput)") {
+      sluice.process.errorOutput.ranges(of: "has taken over").count > told
+    }
+    successors.append(try number())
+    #expect(successors.last != old)
+  }
+}
+
+extension Transfer.Transport {
+  /// Ten processes, one after the other, under clients that keep connections and such that do not.
+  func expectUpgradesUnderLoad(_ site: TemporarySite, _ folder: TemporaryFolder) throws {
+    let server = try UpgradableServer(self, site, folder)
+    let load = try Load(url(server.sluice) + "/hello.txt", seconds: 6)
+    for number in 1...10 {
+      try server.upgrade()
+      // Each connection is new.
+      for _ in 0..<5 {
+        #expect(try Curl.get(url(server.sluice) + "/hello.txt", flags()).text == "hello\n", "\(number)")
+      }
+    }
+    try load.expectNoFailures()
+    #expect(try server.sluice.process.wait() == 0)
+  }
+}
+
+/// The same where the kernel has the keys of connections that the old process or workers finish.
+@Suite(.enabled(if: TestMachine.hasKernelTLS, Comment(rawValue: TestMachine.lacksKernelTLS)))
+struct KernelTLSTakeoverTests {
+  @Test(arguments: Transfer.Transport.kernel) func byAnotherProcess(transport: Transfer.Transport) throws {
+    let tests = try UpgradeTests()
+    try transport.expectUpgradesUnderLoad(tests.site, tests.folder)
+    try tests.connectionsGoOn(transport: transport)
+  }
+
+  @Test(arguments: Transfer.Transport.kernel) func byOtherWorkers(transport: Transfer.Transport) throws {
+    try ReloadTests().nobodyNotices(transport: transport)
+    try ReloadTests().connectionsGoOn(transport: transport)
+  }
+}

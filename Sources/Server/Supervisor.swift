@@ -69,9 +69,10 @@ struct Supervisor {
       case .none: continue
       case .reload where end == nil && !isRelieved:
         manager.noteReloading()
-        status.noteReload(isDone: reload(reread))
-        manager.noteReady(status.summary)
-      case .reload: log.notice("SIGHUP: the server is stopping")
+        let isDone = reload(reread)
+        status.noteReload(isDone: isDone)
+        manager.noteReady(isDone ? status.summary : "not reloaded, see the log; \(status.summary)")
+      case .reload: log.notice("SIGHUP: the server is stopping, or another process has taken over")
       case .upgrade: upgrade()
       case .readable: lookAtSuccessor()
       case .reopen: reopenLogs()

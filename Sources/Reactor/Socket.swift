@@ -60,6 +60,16 @@ public struct Socket: ~Copyable {
       self.address = address
       self.port = port
     }
+
+    /// `192.0.2.1`, `2001:db8::1`.
+    public var addressText: String {
+      if address >> 32 == 0xFFFF {
+        return [24, 16, 8, 0].map { String(address >> UInt128($0) & 0xFF) }.joined(separator: ".")
+      }
+      var (bits, text) = (address.bigEndian, [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN)))
+      guard unsafe inet_ntop(AF_INET6, &bits, &text, socklen_t(text.count)) != nil else { return "" }
+      return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
   }
 
   /// The peer's address and port: `getpeername(2)`. Nil where there is none any more.

@@ -25,14 +25,8 @@ final class Generation {
   private var passwords: Passwords?
   private var pool: WorkerPool
   private let log: Logger
-  /// What was told of its workers.
-  private var told = Told()
-
-  private struct Told {
-    var accepting: Set<Int> = []
-    var receiving: Set<Int> = []
-    var codings: Set<String> = []
-  }
+  /// Codings that were told to be older than their files.
+  private var toldCodings: Set<String> = []
 
   /// Reads and opens all that the configuration names, and has workers serve it at the sockets that `bind` gives; they serve when
   /// this is done. `predecessor`: whose clients come again with their sessions. Throws if anything of it can't be done, and leaves nothing.
@@ -160,22 +154,37 @@ final class Generation {
     return total
   }
 
-  /// Logs what befalls workers and what can't be said to a client, once.
-  func tellTroubles() {
-    for (index, control) in controls.enumerated() {
-      if let error = control.acceptError, told.accepting.insert(index).inserted {
-        log.warning("connections can't be accepted: \(error); trying again every second at least")
+  /// Logs what befalls workers and can't be said to a client. `now`: milliseconds of the monotonic clock.
+  func tellTroubles(now: UInt64) {
+    for control in controls {
+      while let trouble = control.troubles.takeFirst() {
+        log.log(level: trouble.level, "\(text(of: trouble))")
       }
-      if let error = control.receiveError, told.receiving.insert(index).inserted {
-        log.warning("the kernel does not receive for a connection: \(error); OpenSSL does")
+      for (kind, count) in control.troubles.takeUntold(now: now) {
+        log.log(level: kind.level, "\(count) more in the last minute: \(kind.text)")
       }
       for path in control.takeStaleCodings()
-      where told.codings.count < Limits.staleCodingsTold && told.codings.insert(path).inserted {
-        let last = told.codings.count == Limits.staleCodingsTold ? "; of others, nothing is said" : ""
+      where toldCodings.count < Limits.staleCodingsTold && toldCodings.insert(path).inserted {
+        let last = toldCodings.count == Limits.staleCodingsTold ? "; of others, nothing is said" : ""
         // As a literal: a name may hold line ends.
         log.warning("\(path.debugDescription) is older than its original, and not sent: make it anew\(last)")
       }
     }
+  }
+
+  /// Something was told that is to be summed up.
+  var hasOpenTroubles: Bool { controls.contains { $0.troubles.areOpen } }
+
+  private func text(of trouble: Troubles.Record) -> String {
+    var text = trouble.kind.text
+    // As a literal: a name may hold line ends.
+    if !trouble.pathText.isEmpty {
+      let path = "\(configuration.sites[trouble.root].root)/\(trouble.pathText)"
+      text = "\(path.debugDescription): \(text)"
+    }
+    if let peer = trouble.peer { text += ", with \(peer.addressText) port \(peer.port)" }
+    if trouble.error.rawValue != 0 { text += ": \(trouble.error)" }
+    return text + (trouble.kind.advice.map { "; \($0)" } ?? "")
   }
 }
 

@@ -58,11 +58,12 @@ struct Supervisor {
     if predecessor.areTakenOver { predecessor.noteServing() } else { manager.noteReady(status.summary) }
     while !generations.allSatisfy(\.hasEnded) {
       finishEarlier()
-      lookAtWorkers()
+      let hasMore = lookAtWorkers()
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers() }
       let wait = min(
-        end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max)
+        end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max,
+        hasMore ? Int32(Troubles.period) : .max)
       switch signals.wait(
         or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait == .max ? -1 : wait)
       {
@@ -80,20 +81,24 @@ struct Supervisor {
       case .stop(let signal): stop(signal)
       }
     }
+    _ = lookAtWorkers()
     for generation in generations { status.note(ended: generation, generation.finish()) }
     log.info("stopped: \(status.snapshot().metrics)")
   }
 
   /// A step of its own, so that nothing is held that it looks at while this thread waits.
-  private mutating func lookAtWorkers() {
+  /// True if there is something to tell in a minute.
+  private mutating func lookAtWorkers() -> Bool {
     let controls = generations.flatMap(\.controls)
     watchdog?.look(at: controls)
-    for generation in generations { generation.tellTroubles() }
+    for generation in generations { generation.tellTroubles(now: Clock.monotonicMilliseconds()) }
+    return generations.contains(where: \.hasOpenTroubles)
   }
 
   /// What those have counted that have ended is kept, and nothing else of them.
   private mutating func finishEarlier() {
     for generation in earlier where generation.hasEnded {
+      generation.tellTroubles(now: Clock.monotonicMilliseconds())
       status.note(ended: generation, generation.finish())
     }
     earlier.removeAll(where: \.hasEnded)

@@ -61,17 +61,23 @@ package struct Worker: ~Copyable {
       inMemory: limits.fileInMemory, listings: listingUnits << 16)
     let policies = FilePolicies(sites: service.sites.map(\.site))
     let folders = service.sites.map(\.site.root)
+    let troubles = control.troubles
     let files = FileCache(
       roots: service.sites.map { ($0.root, FilePolicies.fileNames(of: $0.site)) }, loader: loader,
       bounds: bounds,
       describe: { policies.describe($0, asked: $1, root: $2, coding: $3) },
-      noteStale: { path, root in control.note(staleCoding: path, in: folders[root]) },
+      note: { news, path, root in
+        switch news {
+        case .staleCoding: control.note(staleCoding: path, in: folders[root])
+        case .failed(let error): troubles.note(.init(error), path: path, root: root)
+        }
+      },
       answer: { completion in completions.post(completion) })
     let authenticator = Authenticator(
       service.passwords, remembered: limits.credentialsRemembered, answer: { check in checks?.post(check) })
     let context = WorkerContext(
       limits: limits, files: files, policies: policies, authenticator: authenticator, service: service,
-      log: log)
+      log: log, troubles: troubles)
     let slots = limits.connectionsPerWorker
     let connections = try Slab<Connection>(capacity: slots)
     let timers = try TimerWheel(capacity: slots, now: context.tick)
@@ -276,7 +282,6 @@ package struct Worker: ~Copyable {
     for _ in 0..<context.limits.handshakeStepsPerTurn {
       guard let slot = handshakes.popFirst() else { return }
       end(slot, connections[slot].shakeHands(context: &context))
-      if let error = context.receiveRefusal.take() { control.note(receiveError: error) }
     }
   }
 
@@ -320,10 +325,12 @@ package struct Worker: ~Copyable {
   private mutating func admit(_ socket: consuming Socket, _ tls: ServerContext?) {
     guard !connections.isFull else {
       context.metrics.refusedAtLimit += 1
+      context.troubles.note(.connectionLimit)
       return
     }
     guard context.hasMemoryForConnection(secure: tls != nil) else {
       context.metrics.refusedWithoutMemory += 1
+      context.troubles.note(.memory)
       return
     }
     let descriptor = socket.descriptor
@@ -332,6 +339,7 @@ package struct Worker: ~Copyable {
       session = unsafe Session(context: tls, descriptor: descriptor, outbox: context.outbox)
       guard session != nil else {
         context.metrics.refusedWithoutMemory += 1
+        context.troubles.note(.memory)
         return
       }
     }
@@ -348,6 +356,7 @@ package struct Worker: ~Copyable {
         descriptor, token: token, for: .connection)
     } catch {
       context.metrics.refusedAtLimit += 1
+      context.troubles.note(.memory)
       // It may be in the middle of a response.
       connections[token.slot].cutOff(context: &context)
       settle(token.slot, .close)
@@ -364,14 +373,17 @@ package struct Worker: ~Copyable {
     Glibc.close(reserve)
     let isRefused = listeners.acceptAndClose(secure: secure)
     reserve = Self.openReserve()
-    if isRefused { context.metrics.refusedWithoutDescriptor += 1 }
+    if isRefused {
+      context.metrics.refusedWithoutDescriptor += 1
+      context.troubles.note(.descriptors)
+    }
     return isRefused
   }
 
   /// Accepting fails, and a listener with connections that wait stays ready: leaves it out of the poller for a while.
   private mutating func pause(secure: Bool, _ error: Errno) {
     context.metrics.acceptPauses += 1
-    control.note(acceptError: error)
+    context.troubles.note(.accepting, error: error)
     pauses.begin(
       secure: secure, at: context.clock.milliseconds, longest: context.limits.acceptPauseMilliseconds)
     watchListener(secure: secure, for: .none)

@@ -20,8 +20,8 @@ struct WorkerContext: ~Copyable {
   let statuses: StatusTable
   /// Records for the access log.
   var log: AccessWriter
-  /// Why the kernel did not take over the receiving side of a connection, until the worker has told.
-  var receiveRefusal: Errno?
+  /// What the operator is to be told of.
+  let troubles: Troubles
   /// Connections that are being sent a file.
   var fileSenders = 0
   /// Read once for a batch of events.
@@ -51,10 +51,12 @@ struct WorkerContext: ~Copyable {
 
   init(
     limits: Limits, files: consuming FileCache, policies: FilePolicies,
-    authenticator: consuming Authenticator, service: Service, log: AccessRing?
+    authenticator: consuming Authenticator, service: Service, log: AccessRing?,
+    troubles: Troubles
   ) {
     self.limits = limits
     self.log = AccessWriter(log)
+    self.troubles = troubles
     statuses = StatusTable(sites: service.sites.count)
     requiresKernelTLS = service.requiresKernelTLS
     proxies = service.proxies

@@ -20,10 +20,8 @@ package final class WorkerControl: Sendable {
   private let serving = Atomic(false)
   /// What new TLS sessions are to be made of, if that is to change.
   private let context = Mutex<ServerContext?>(nil)
-  /// The first reason for which accepting has failed.
-  private let firstAcceptError = FirstError()
-  /// The first reason for which the kernel did not receive for a connection.
-  private let firstReceiveError = FirstError()
+  /// What the operator is to be told of.
+  package let troubles: Troubles
   /// The first codings that were older than their files: those that were told, and those that are to be.
   private let staleCodings = Mutex((known: Set<[UInt8]>(), news: [[UInt8]]()))
   /// What the worker has counted when it was asked last, and how often it was asked and has answered.
@@ -35,6 +33,7 @@ package final class WorkerControl: Sendable {
 
   package init(supervisor: SharedWaker) throws(Errno) {
     self.supervisor = supervisor
+    troubles = Troubles(supervisor: supervisor)
     waker = try Waker()
   }
 
@@ -94,20 +93,6 @@ package final class WorkerControl: Sendable {
 
   package var isServing: Bool { serving.load(ordering: .acquiring) }
 
-  /// Accepting fails. Only the first reason is kept.
-  func note(acceptError error: Errno) {
-    if firstAcceptError.set(error) { supervisor.waker.wake() }
-  }
-
-  package var acceptError: Errno? { firstAcceptError.value }
-
-  /// The kernel does not receive for a connection. Only the first reason is kept.
-  func note(receiveError error: Errno) {
-    if firstReceiveError.set(error) { supervisor.waker.wake() }
-  }
-
-  package var receiveError: Errno? { firstReceiveError.value }
-
   /// A coding is older than its file, and passed over. Only the first `Limits.staleCodingsTold` are kept.
   func note(staleCoding path: Span<UInt8>, in folder: String) {
     let path = Array(folder.utf8) + [UInt8(ascii: "/")] + path.indices.map { path[$0] }
@@ -143,21 +128,5 @@ package final class WorkerControl: Sendable {
     case .failure(let error): throw error
     case nil: nil
     }
-  }
-}
-
-/// The first of the errors that a thread meets, for another to read.
-private struct FirstError: ~Copyable {
-  /// 0 for none.
-  private let number = Atomic<Int32>(0)
-
-  /// False if there was one before, which stays.
-  func set(_ error: Errno) -> Bool {
-    number.compareExchange(expected: 0, desired: error.rawValue, ordering: .relaxed).exchanged
-  }
-
-  var value: Errno? {
-    let number = number.load(ordering: .relaxed)
-    return number == 0 ? nil : Errno(rawValue: number)
   }
 }

@@ -44,8 +44,10 @@ import Testing
 
   /// No page speaks of an option or a variable that there is not.
   @Test func noOtherOption() throws {
-    let check = try ["check", "doctor", "reload", "upgrade"].map { try SluiceProcess.run([$0, "--help"]).output }
-      .joined()
+    let check = try ["check", "doctor", "reload", "upgrade"].map {
+      try SluiceProcess.run([$0, "--help"]).output
+    }
+    .joined()
     let options = Set(check.matches(of: /--[a-z-]+/).map { String($0.output) }).union(try help())
       // That of ArgumentParser, and one of curl.
       .union(["--generate-completion-script", "--request-target"])

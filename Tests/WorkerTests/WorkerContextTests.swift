@@ -26,7 +26,8 @@ import Testing
     var context = WorkerContext(
       limits: limits, files: files, policies: FilePolicies(sites: [site]),
       authenticator: try noPasswords(),
-      service: Service([ServedSite(site, root: root)], passwords: try none()), log: nil)
+      service: Service([ServedSite(site, root: root)], passwords: try none()), log: nil,
+      troubles: Troubles(supervisor: try SharedWaker()))
     context.beginTurn()
     return context
   }

@@ -72,7 +72,7 @@ extension FileCache {
       return lookup
     case .file(let found):
       counts.staleCodings += 1
-      noteStale(found.file.fullPath, kind.root)
+      note(.staleCoding, found.file.fullPath, kind.root)
       file.file.noteCoding(coding, isThere: false)
       return .failed(.notFound)
     case .directory, .failed:
@@ -98,7 +98,7 @@ extension OpenFile {
   }
 
   /// Relative to the root, with all endings.
-  fileprivate var fullPath: Span<UInt8> {
+  public var fullPath: Span<UInt8> {
     @_lifetime(borrow self)
     get {
       let bytes = unsafe UnsafeRawBufferPointer(start: path, count: strlen(path)).bindMemory(to: UInt8.self)

@@ -213,7 +213,11 @@ extension FileCache {
       release(file)
       return nil
     case (.window(let file, let offset), .read(let isDone)):
-      if isDone { unsafe file.pointer.pointee.noteResident(offset, now: now.milliseconds) }
+      if isDone {
+        unsafe file.pointer.pointee.noteResident(offset, now: now.milliseconds)
+      } else {
+        note(.failed(.inputOutput), file.file.fullPath, file.file.root)
+      }
       lookup = isDone ? .file(file) : .failed(.inputOutput)
       if isDone { retain(file) }
       release(file)

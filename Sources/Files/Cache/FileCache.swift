@@ -46,7 +46,7 @@ public struct FileCache: ~Copyable {
   let answer: @Sendable (FileCompletion) -> Void
   /// Says what is to be known of a file with this path.
   private let describe: Describe
-  let noteStale: NoteStale
+  let note: Note
   private let seed: UInt64
   private var table = PathTable()
   /// Small files, by their bytes.
@@ -70,19 +70,27 @@ public struct FileCache: ~Copyable {
   /// `asked` bytes of the path are what it is asked for by.
   public typealias Describe = (Span<UInt8>, _ asked: Int, _ root: Int, _ coding: UInt8) -> FileDescription
 
-  /// Called with the path of a coding that is older than its file, relative to the root, each time that one is found.
-  public typealias NoteStale = (Span<UInt8>, _ root: Int) -> Void
+  /// What its owner may want to tell somebody.
+  public enum News {
+    /// A coding is older than its file.
+    case staleCoding
+    /// What is there can't be served.
+    case failed(FileError)
+  }
+
+  /// Called with a path relative to the root, each time that there is news of it.
+  public typealias Note = (News, Span<UInt8>, _ root: Int) -> Void
 
   /// An empty cache for the files of some folders, at least one. `describe` is called for every file that comes in. `answer` is
   /// called by helper threads of `loader`, and has to bring what they have done to `finish`.
   public init(
     roots: [(root: DocumentRoot, names: FileNames)], loader: FileLoader, bounds: Bounds,
     describe: @escaping Describe = { _, _, _, _ in FileDescription() },
-    noteStale: @escaping NoteStale = { _, _ in },
+    note: @escaping Note = { _, _, _ in },
     answer: @escaping @Sendable (FileCompletion) -> Void
   ) {
     self.describe = describe
-    self.noteStale = noteStale
+    self.note = note
     self.roots = roots.map { ServedRoot($0.root, $0.names) }
     self.loader = loader
     self.answer = answer
@@ -290,7 +298,7 @@ public struct FileCache: ~Copyable {
       if let known = unsafe known, unsafe known.pointee.revision == key.revisionPlace.current {
         return unsafe .file(FileReference(known))
       }
-      return closeOne() ? nil : .failed(.exhausted)
+      return closeOne() ? nil : failed(.exhausted, key)
     }
     // A new state, to this worker at least: the others are told before anybody can see it.
     guard
@@ -310,9 +318,18 @@ public struct FileCache: ~Copyable {
     case .directory:
       // The index of a folder may itself be a folder: that is no file to serve.
       return unsafe key.path.count - 1 > key.name.count ? .failed(.notFound) : .directory
-    case .failed(let error): return .failed(error)
+    case .failed(let error): return failed(error, key)
     case .file, .wouldBlock: return .failed(.inputOutput)
     }
+  }
+
+  /// The path leads to nothing that can be served.
+  private func failed(_ error: FileError, _ key: OpenFile.Key) -> Lookup {
+    if error != .notFound {
+      let path = unsafe UnsafeRawBufferPointer(key.path).bindMemory(to: UInt8.self).dropLast()
+      unsafe note(.failed(error), UnsafeBufferPointer(rebasing: path).span, key.name.root)
+    }
+    return .failed(error)
   }
 
   private mutating func insert(

@@ -1,4 +1,5 @@
 import Glibc
+import Reactor
 import TLS
 import Worker
 
@@ -154,20 +155,10 @@ private struct AddressText {
   mutating func append(_ record: AccessRecord, to lines: inout LogBuffer) {
     if text.count == 0 || record.addressLow != low || record.addressHigh != high {
       (high, low) = (record.addressHigh, record.addressLow)
-      text = ShortText(Self.text(high, low))
+      let peer = Socket.Peer(address: UInt128(high) << 64 | UInt128(low), port: 0)
+      text = ShortText(Array(peer.addressText.utf8))
     }
     lines.append(text.bytes.span.extracting(..<text.count))
-  }
-
-  /// `192.0.2.1`, `2001:db8::1`.
-  private static func text(_ high: UInt64, _ low: UInt64) -> [UInt8] {
-    if high == 0, low >> 32 == 0xFFFF {
-      return Array([24, 16, 8, 0].map { String(low >> UInt64($0) & 0xFF) }.joined(separator: ".").utf8)
-    }
-    var bytes = [high.bigEndian, low.bigEndian]
-    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-    guard unsafe inet_ntop(AF_INET6, &bytes, &text, socklen_t(text.count)) != nil else { return [] }
-    return text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
   }
 }
 

@@ -35,6 +35,7 @@ extension Connection {
   /// There is no memory for what has to be kept of it.
   mutating func outOfMemory(_ context: inout WorkerContext) -> Step {
     context.metrics.refusedWithoutMemory += 1
+    context.troubles.note(.memory)
     context.dropInput()
     return .stop(phase == .sending ? abort(&context) : .close)
   }

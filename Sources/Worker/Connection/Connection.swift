@@ -160,10 +160,9 @@ struct Connection: ~Copyable {
     if waitsForDisk { return conclude(diskTimedOut(&context), &context) }
     switch phase {
     case .introducing:
-      context.metrics.introductionsRefused += 1
-      return .close
+      return refuseIntroduction(&context)
     case .handshaking:
-      context.metrics.note(.timeout)
+      noteFailure(.timeout, &context)
       return .close
     case .receiving:
       if !unread.isEmpty {
@@ -282,6 +281,11 @@ struct Connection: ~Copyable {
     }
   }
 
+  private func noteFailure(_ failure: HandshakeFailure, _ context: inout WorkerContext) {
+    context.metrics.note(failure)
+    context.troubles.note(.handshake(failure), peer: peer ?? Socket.peer(of: transport.socket.descriptor))
+  }
+
   private mutating func handshake(_ context: inout WorkerContext) -> Step {
     isWaitingForRoom = false
     switch transport.handshake(context.limits) {
@@ -292,10 +296,10 @@ struct Connection: ~Copyable {
       isWaitingForRoom = true
       return .stop(.wait)
     case .failed:
-      context.metrics.note(transport.handshakeFailure)
+      noteFailure(transport.handshakeFailure, &context)
       return .stop(.close)
     case .plaintextHTTP:
-      context.metrics.note(.notTLS)
+      noteFailure(.notTLS, &context)
       return reject(.badRequest, &context)
     case .done: break
     }
@@ -309,7 +313,7 @@ struct Connection: ~Copyable {
         if !transport.receivesThroughSession { context.metrics.kernelReceive += 1 }
       } catch {
         context.metrics.kernelReceiveRefused += 1
-        context.receiveRefusal = error
+        context.troubles.note(.receiving, error: error)
       }
     } else {
       context.metrics.userTLS += 1

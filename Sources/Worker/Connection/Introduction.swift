@@ -41,8 +41,9 @@ extension Connection {
   }
 
   /// Who does not say it is not answered: it is a mistake of the balancer's, and no client would see the answer.
-  private func refuseIntroduction(_ context: inout WorkerContext) -> TurnOutcome {
+  func refuseIntroduction(_ context: inout WorkerContext) -> TurnOutcome {
     context.metrics.introductionsRefused += 1
+    context.troubles.note(.introduction, peer: Socket.peer(of: transport.socket.descriptor))
     return .close
   }
 }

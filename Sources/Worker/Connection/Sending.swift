@@ -144,6 +144,9 @@ extension Connection {
     case .wouldBlock: return waitForPart(&context)
     case .truncated:
       context.metrics.truncated += 1
+      if let file = outgoing.file {
+        context.troubles.note(.truncated, path: file.file.fullPath, root: file.file.root)
+      }
       return .stop(abort(&context))
     case .broken: return broken(&context)
     case .outOfMemory: return outOfMemory(&context)

@@ -12,6 +12,7 @@ public final class Passwords: Sendable {
   /// As many as there are orders: `eventfd(2)`, EFD_SEMAPHORE.
   private let semaphore: Int32
   private let isOver = Atomic(false)
+  private let isWatched = Atomic(true)
 
   struct Order: Sendable {
     let file: Int
@@ -35,8 +36,12 @@ public final class Passwords: Sendable {
   /// Whether there is anything to check against.
   public var isEmpty: Bool { files.isEmpty }
 
+  /// Changes of the files are of no interest any more.
+  public func endWatch() { isWatched.store(false, ordering: .releasing) }
+
   /// Nothing is to be checked any more: the threads end.
   public func end() {
+    endWatch()
     isOver.store(true, ordering: .releasing)
     // More than there are threads.
     if semaphore >= 0 { eventfd_write(semaphore, 1 << 20) }
@@ -81,7 +86,7 @@ public final class Passwords: Sendable {
   /// The life of the thread that sees files change. `report` is told what is wrong with a file, once; the state before stays in
   /// use then.
   public func watch(report: (PasswordFileError) -> Void) {
-    while !isOver.load(ordering: .acquiring) {
+    while isWatched.load(ordering: .acquiring) {
       usleep(Self.lookMilliseconds * 1_000)
       for file in files { if let error = file.look() { report(error) } }
     }

@@ -192,15 +192,23 @@ extension ListeningSocket {
         }
       }
     }
-    // Left over from a process that was killed.
-    let probe = socket(AF_UNIX, type, 0)
-    if unsafe call({ unsafe connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unsafe unlink(path) }
-    close(probe)
+    // Left over from a process that was killed. A file that is no socket refuses connections, too, and stays.
+    var status = stat()
+    if unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK {
+      let probe = socket(AF_UNIX, type, 0)
+      if unsafe call({ unsafe connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unsafe unlink(path) }
+      close(probe)
+    }
     let descriptor = socket(AF_UNIX, type, 0)
     guard descriptor >= 0 else { throw Errno.current }
     let isBound = unsafe call({ unsafe bind(descriptor, $0, $1) }) == 0
     if isBound { unsafe chmod(path, 0o660) }
     return try listening(descriptor, isBound)
+  }
+
+  /// Takes the next connection, for a thread that waits for it; it is closed on exec. -1, and `errno`, if there is none.
+  public static func acceptBlocking(_ descriptor: Int32) -> Int32 {
+    CLinux_accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
   }
 
   /// Whether a socket is bound to a path: unix(7).

@@ -133,6 +133,13 @@ final class Generation {
   /// What the workers are asked by.
   var controls: [WorkerControl] { pool.controls }
 
+  /// Others take over: the workers end with their connections, and files with certificates and passwords are looked at no more.
+  func handOver() {
+    pool.end(.handOver)
+    renewal?.end()
+    passwords?.endWatch()
+  }
+
   /// Has the workers end.
   func end(_ ending: WorkerControl.Ending) { pool.end(ending) }
 

@@ -50,10 +50,11 @@ public enum Server {
         try AdminListener(
           place, inherited: inherited.admin, status: supervisor.status, limits: configuration.limits)
       }
+      try admin?.start()
       supervisor.admin = admin
       let pidFile = configuration.pidFile.map(PIDFile.init)
       try pidFile?.write()
-      defer { pidFile?.remove() }
+      defer { pidFile?.remove(alsoOf: supervisor.killedSuccessor) }
       for line in supervisor.listening { announce("listening \(line)") }
       if let admin, let place = configuration.admin { announce("admin \(admin.url(place))") }
       supervisor.supervise(until: signals, reread: reread)
@@ -62,6 +63,10 @@ public enum Server {
       throw StartError("\(error)")
     }
   }
+
+  /// Keeps the signals that `run` understands until it does: one that comes early ends nothing. For the first thread, before it
+  /// starts others.
+  public static func keepSignals() { Signals.block() }
 
   /// Looks at what `run` would need beside ports: folders, certificate and key, files with passwords. What is wrong, a line each.
   public static func check(_ configuration: Configuration) -> [String] {

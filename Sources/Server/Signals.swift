@@ -21,14 +21,19 @@ struct Signals: ~Copyable {
   private let descriptor: Int32
 
   init() throws(Errno) {
-    var set = sigset_t()
-    unsafe sigemptyset(&set)
-    for number in Self.stops + [Self.reload, Self.reopen, Self.upgrade] + Self.others.map(\.0) {
-      unsafe sigaddset(&set, number)
-    }
-    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    var set = Self.block()
     descriptor = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
     guard descriptor >= 0 else { throw Errno.current }
+  }
+
+  /// Keeps them until they are read, in this thread and those that it starts.
+  @discardableResult
+  static func block() -> sigset_t {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for number in stops + [reload, reopen, upgrade] + others.map(\.0) { unsafe sigaddset(&set, number) }
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    return set
   }
 
   deinit {

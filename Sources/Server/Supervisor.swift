@@ -1,3 +1,6 @@
+import Access
+import CLinux
+import Files
 import Glibc
 import Logging
 import Reactor
@@ -21,6 +24,12 @@ struct Supervisor {
   private let predecessor: InheritedSockets
   /// Who shall take over, and does not serve yet.
   private var successor: Successor?
+  /// When it has to, in milliseconds of the monotonic clock.
+  private var successorEnd: UInt64 = 0
+  /// One that has not.
+  private(set) var killedSuccessor: pid_t?
+  /// Somebody has asked for it meanwhile.
+  private var reloadIsDue = false
   /// Another process has taken over.
   private(set) var isRelieved = false
   /// Who answers questions here.
@@ -61,21 +70,24 @@ struct Supervisor {
       let hasMore = lookAtWorkers()
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers() }
+      if successor != nil, successorEnd <= now {
+        giveUpSuccessor()
+        if reloadIsDue { noteReload(reread) }
+      }
       let wait = min(
         end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max,
-        hasMore ? Int32(Troubles.period) : .max)
+        hasMore ? Int32(Troubles.period) : .max,
+        successor == nil ? .max : Int32(clamping: successorEnd - min(successorEnd, now)))
       switch signals.wait(
         or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait == .max ? -1 : wait)
       {
       case .none: continue
       case .reload where end == nil && !isRelieved:
-        manager.noteReloading()
-        let isDone = reload(reread)
-        status.noteReload(isDone: isDone)
-        manager.noteReady(isDone ? status.summary : "not reloaded, see the log; \(status.summary)")
+        // Whoever takes over is told, too.
+        if successor != nil { reloadIsDue = true } else { noteReload(reread) }
       case .reload: log.notice("SIGHUP: the server is stopping, or another process has taken over")
       case .upgrade: upgrade()
-      case .readable: lookAtSuccessor()
+      case .readable: lookAtSuccessor(reread)
       case .reopen: reopenLogs()
       case .other(let message): log.notice("\(message)")
       case .stop(let signal): stop(signal)
@@ -101,7 +113,10 @@ struct Supervisor {
       generation.tellTroubles(now: Clock.monotonicMilliseconds())
       status.note(ended: generation, generation.finish())
     }
+    let count = earlier.count
     earlier.removeAll(where: \.hasEnded)
+    // What they had, and the allocator keeps: malloc_trim(3).
+    if earlier.count < count { malloc_trim(0) }
   }
 
   private mutating func stop(_ signal: Int32) {
@@ -115,6 +130,7 @@ struct Supervisor {
     status.state = .draining
     if !isRelieved { manager.noteStopping() }
     log.info("stopping: finishing what is being sent")
+    giveUpSuccessor()
     for generation in generations { generation.end(.stop) }
   }
 
@@ -151,30 +167,53 @@ struct Supervisor {
       )
     }
     do throws(Errno) {
-      successor = try Successor(current.binding, admin: admin?.descriptor)
+      successor = try Successor(
+        current.binding, admin: admin?.descriptor, areGiven: predecessor.areGiven)
+      successorEnd = Clock.monotonicMilliseconds() + current.configuration.limits.successorMilliseconds
     } catch {
       log.error("not upgraded: \(CommandLine.arguments[0]) can't be started: \(error)")
     }
   }
 
   /// It serves, or has ended.
-  private mutating func lookAtSuccessor() {
+  private mutating func lookAtSuccessor(_ reread: () throws(ConfigurationError) -> Configuration) {
     guard let successor else { return }
     self.successor = nil
-    guard successor.serves() else {
-      return log.error(
-        "not upgraded: process \(successor.process) has ended, and says above why; this one goes on")
+    if let end = successor.end() {
+      log.error(
+        "not upgraded: process \(successor.process) has ended \(end), and may have said why; this one goes on"
+      )
+      if reloadIsDue { noteReload(reread) }
+      return
     }
     log.notice("process \(successor.process) has taken over: finishing what is being sent")
     isRelieved = true
     manager.noteRelief(by: successor.process)
     watchdog = nil
-    status.state = .draining
     admin?.end()
     for generation in generations { generation.end(.handOver) }
+    // What it has read may be from before.
+    if reloadIsDue { kill(successor.process, SIGHUP) }
+  }
+
+  /// It hangs, or nobody is to take over any more.
+  private mutating func giveUpSuccessor() {
+    guard let successor else { return }
+    self.successor = nil
+    successor.kill()
+    killedSuccessor = successor.process
+    log.error("not upgraded: process \(successor.process) did not serve in time, or at all, and was ended")
   }
 
   // MARK: Reload
+
+  private mutating func noteReload(_ reread: () throws(ConfigurationError) -> Configuration) {
+    reloadIsDue = false
+    manager.noteReloading()
+    let isDone = reload(reread)
+    status.noteReload(isDone: isDone)
+    manager.noteReady(isDone ? status.summary : "not reloaded, see the log; \(status.summary)")
+  }
 
   /// Goes over to what the configuration says now, with all the files that it names, or, if anything is wrong with it, to
   /// nothing: false then.
@@ -183,6 +222,11 @@ struct Supervisor {
       let configuration = try reread()
       // Connections and caches stay as they are.
       if configuration == current.configuration {
+        do throws(StartError) {
+          _ = try PasswordFile.all(of: configuration.sites)
+        } catch {
+          throw ConfigurationError([error.description])
+        }
         if let renewal = current.renewal { return renewal.reload() }
         log.notice("SIGHUP: nothing is new")
         return true
@@ -206,11 +250,16 @@ struct Supervisor {
       log.logLevel = configuration.logLevel
       status.note(serving: new)
       // Whatever comes is taken by the new one, or by both for a moment.
-      old.end(.handOver)
+      old.handOver()
       earlier.append(old)
       current = new
     } catch {
       throw ConfigurationError([error.description])
+    }
+    let most = configuration.limits.earlierConfigurations
+    if earlier.count > most {
+      log.warning("more than \(most) earlier configurations still serve connections: the oldest one stops")
+      earlier[earlier.count - 1 - most].end(.stop)
     }
     for warning in Server.warnings(configuration) { log.warning("\(warning)") }
     log.notice("reloaded: the new configuration is in use")
@@ -226,9 +275,15 @@ extension Configuration {
         changes.append("\(name) can't change while the server runs: start it anew")
       }
     }
+    if (port == nil) != (old.port == nil) || (secure == nil) != (old.secure == nil) {
+      changes.append(
+        "HTTP or HTTPS can't be added or left out (cert, plaintext, tls-only) while the server runs: start it anew"
+      )
+    } else {
+      compare("port", \.port)
+      compare("tls-port", \.secure?.port)
+    }
     compare("address", \.host)
-    compare("port", \.port)
-    compare("tls-port", \.secure?.port)
     compare("workers", \.workers)
     compare("admin", \.admin)
     compare("pid-file", \.pidFile)

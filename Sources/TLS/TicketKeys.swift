@@ -105,7 +105,7 @@ private final class TicketKey: Sendable {
     defer { unsafe OPENSSL_cleanse(&bytes, bytes.count) }
     let count = unsafe read(descriptor, &bytes, bytes.count)
     guard count == 80 || count == 48 else {
-      throw ContextError("\(file): a ticket key has 80 bytes, or 48: make one with openssl rand 80 >\(file)")
+      throw ContextError("\(file): a ticket key has 80 bytes, or 48: make one with openssl rand -out FILE 80")
     }
     self.init(count: count)
     for index in 0..<count { unsafe memory[index] = bytes[index] }

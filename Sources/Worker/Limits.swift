@@ -148,6 +148,10 @@ public struct Limits: Equatable, Sendable {
   public var lingerMilliseconds: UInt64 = 5_000
   /// Time for a client that was answered to ask once more, when other workers take over.
   public var lastRequestMilliseconds: UInt64 = 1_000
+  /// Configurations from before a reload whose connections go on, at most: the oldest one stops then.
+  public var earlierConfigurations = 8
+  /// Time for another process to take over; then it is ended.
+  public var successorMilliseconds: UInt64 = 60_000
   /// Time to finish what is being sent when the server stops.
   public var drainMilliseconds: UInt64 = 30_000
   /// Time beyond that for the workers to end; then the process ends without them.

@@ -414,7 +414,11 @@ package struct Worker: ~Copyable {
     if control.wantsMetrics { control.answer(metrics()) }
     let ending = control.ending
     guard ending != .none, ending != context.ending else { return }
-    if ending == .stop { drainEnd = context.clock.milliseconds + context.limits.drainMilliseconds }
+    if ending == .stop {
+      drainEnd = context.clock.milliseconds + context.limits.drainMilliseconds
+      // Closing the sockets resets those that wait in them, whose clients think that they are connected.
+      for secure in [false, true] { accept(secure: secure) }
+    }
     context.ending = ending
     for secure in [false, true] {
       if let descriptor = listeners.descriptor(secure: secure) { poller.remove(descriptor) }

@@ -15,6 +15,7 @@ struct Serve: ParsableCommand {
   @OptionGroup var options: Options
 
   func run() throws {
+    Server.keepSignals()
     var reader = ConfigurationReader(options)
     let configuration = reader.configuration()
     if let problem = reader.problems.first {

@@ -16,6 +16,7 @@ struct Sluice: ParsableCommand {
 
   /// Errors are one line that says what to do; exit code 64 for usage, 1 for all else.
   static func main() {
+    keepStandardStreams()
     leaveCrashesToTheSystem()
     OpenSSL.stayUntilTheEnd()
     do {
@@ -34,6 +35,15 @@ struct Sluice: ParsableCommand {
       }
       Glibc.exit(code.rawValue)
     }
+  }
+}
+
+/// Has something at 0, 1 and 2, if the process was started without: else a client's connection would get one of these numbers,
+/// and what is meant for standard error.
+private func keepStandardStreams() {
+  for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+    // The lowest number that is free: this one.
+    _ = unsafe open("/dev/null", O_RDWR)
   }
 }
 

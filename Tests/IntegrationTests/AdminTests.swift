@@ -42,6 +42,19 @@ import Testing
     return values
   }
 
+  /// A file where its socket is to be stays, whatever it is.
+  @Test func otherFilesStay() throws {
+    let (file, link) = (folder.path + "/file", folder.path + "/link")
+    try writeFile(file, Array("precious".utf8))
+    try Shell.require(["ln", "-s", file, link])
+    for path in [file, link] {
+      let result = try SluiceProcess.run([site.path, "--port", "0", "--admin", path])
+      #expect(
+        result.exitStatus == 1 && result.errorOutput.contains("cannot listen on \(path)"), "\(result.text)")
+    }
+    #expect(readFile(link) == Array("precious".utf8))
+  }
+
   @Test func countsWhatClientsDo() throws {
     let pair = try TestCertificates.ecdsa
     let (sluice, admin) = try serve(.both(pair), ["--workers", "2"])

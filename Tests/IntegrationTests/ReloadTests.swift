@@ -85,6 +85,22 @@ import Testing
     #expect(try sluice.stop() == 0)
   }
 
+  /// Files that nobody can read at once, and such that are read by themselves else.
+  @Test func filesThatItNames() throws {
+    try Shell.require(["mkfifo", folder.path + "/fifo"])
+    let users = folder.path + "/users"
+    try writeFile(users, Array("a:$5$x$4Ovu1GmOuLVsyp6Zyu0LcRWtgRO.mEeZgNrVkvJnFDD\n".utf8))
+    let text = "auth = [\"/a/**=\(users)\"]\nauth-over-http = true"
+    let sluice = try serve(text)
+    try write(text + "\naccess-log = \"\(folder.path)/fifo\"")
+    try reload(
+      sluice, until: "not reloaded, nothing is changed: \(folder.path)/fifo: cannot write the access log")
+    try write(text)
+    try writeFile(users, Array("nonsense\n".utf8))
+    try reload(sluice, until: "not reloaded, nothing is changed: \(users)")
+    #expect(try sluice.stop() == 0)
+  }
+
   @Test func nothingIsNew() throws {
     let sluice = try serve("header = \"X-Version: 1\"")
     let connection = try sluice.connect()
@@ -114,7 +130,8 @@ import Testing
   /// Of an earlier configuration, nothing stays when its connections are gone; until then it stops with the server.
   @Test func earlierOnesEnd() throws {
     let sluice = try serve(
-      "header = \"X-Version: 0\"\nlisting = true", ["--workers", "2", "--drain", "1"])
+      "header = \"X-Version: 0\"\nlisting = true",
+      ["--workers", "2", "--drain", "1", "--access-log", folder.path + "/log"])
     func state() throws -> (threads: Int, descriptors: Int) {
       let process = sluice.process.identifier
       let threads = try Shell.require(["ls", "/proc/\(process)/task"]).split(separator: "\n").count

@@ -145,13 +145,51 @@ import Testing
     #expect(try sluice.stop() == 0)
     #expect(readFile(file) == nil)
     for (text, expected) in [
-      (nil, "no number of a process in it"), ("x\n", "no number of a process in it"), ("-1\n", "no number"),
+      (nil, "there is no such file"), ("x\n", "no number of a process in it"), ("-1\n", "no number"),
       ("1\n", "process 1 is no sluice"),
     ] {
       if let text { try writeFile(file, Array(text.utf8)) }
       let result = try SluiceProcess.run(["reload", "--pid-file", file])
       #expect(result.exitStatus == 1 && result.errorOutput.contains(expected), "\(result.errorOutput)")
     }
+  }
+
+  /// What the manager has given goes on to who takes over, whatever the configuration says of ports.
+  @Test func socketsGoOn() throws {
+    let file = folder.path + "/pid"
+    let process = try Subprocess(
+      command(["http=tcp"], [site.path, "--port", "9", "--pid-file", file, "--log-level", "info"]))
+    defer { process.signal(SIGTERM) }
+    func count() -> Int { process.errorOutput.ranges(of: "has taken over").count }
+    try waitUntil("it listens") { process.errorOutput.contains("listening http://") }
+    let line = try #require(process.errorOutput.split(separator: "\n").first { $0.hasPrefix("listening ") })
+    let url = String(line.split(separator: " ")[1])
+    for number in 1...3 {
+      let old = try #require(readFile(file))
+      let result = try SluiceProcess.run(["upgrade", "--pid-file", file])
+      #expect(result.exitStatus == 0, "\(number): \(result.text)\(process.errorOutput)")
+      #expect(readFile(file) != old)
+      #expect(try Curl.get(url + "/hello.txt").text == "hello\n")
+    }
+    let last = String(decoding: try #require(readFile(file)), as: UTF8.self)
+    kill(try #require(pid_t(last.dropLast())), SIGTERM)
+  }
+
+  /// Started without standard streams: nothing else gets their numbers.
+  @Test func standardStreamsAreThere() throws {
+    let pid = folder.path + "/pid"
+    let shell = try Subprocess([
+      "sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", SluiceProcess.binary, TemporarySite.common().path,
+      "--port", "0",
+      "--pid-file", pid,
+    ])
+    try waitUntil("it serves") { readFile(pid) != nil }
+    for number in 0...2 {
+      let link = try Shell.require(["readlink", "/proc/\(shell.identifier)/fd/\(number)"])
+      #expect(link == "/dev/null\n")
+    }
+    shell.signal(SIGTERM)
+    #expect(try shell.wait() == 0)
   }
 
   /// Somebody else's stays.

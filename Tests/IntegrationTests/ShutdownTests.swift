@@ -41,6 +41,27 @@ import Testing
     try transport.expectDownloadIsFinished()
   }
 
+  /// They were accepted before others were refused: they may ask once.
+  @Test(arguments: Transfer.Transport.everywhere) func whoHasNotAskedYetMay(transport: Transfer.Transport)
+    throws
+  {
+    let sluice = try transport.serve(site())
+    let begun = try TransportClient(transport, sluice)
+    try begun.send("GET /hello.txt HTTP/1.1\r\n")
+    let silent = try TransportClient(transport, sluice)
+    // Accepted, and through with the handshake.
+    usleep(1_500_000)
+    sluice.signal(SIGTERM)
+    try waitUntil("sluice is stopping") { sluice.process.errorOutput.contains("stopping") }
+    try begun.send("Host: x\r\n\r\n")
+    try silent.get("/hello.txt", kept: true)
+    for client in [begun, silent] {
+      let response = try client.response()
+      #expect(response.text == "hello\n" && response["connection"] == "close")
+    }
+    #expect(try sluice.process.wait() == 0)
+  }
+
   @Test func keptAliveConnectionsAreClosed() throws {
     let sluice = try SluiceProcess(site())
     let connections = try (0..<5).map { _ in try sluice.connect() }

@@ -114,13 +114,59 @@ import Testing
     #expect(try Curl.get(server.sluice.url("http") + "/hello.txt").status == 200)
   }
 
+  /// A program that never serves holds up neither the next upgrade nor the end, and holds no port after that.
+  @Test func whatNeverServes() throws {
+    let program = folder.path + "/sluice"
+    try Shell.require(["cp", SluiceProcess.binary, program])
+    let server = try UpgradableServer(.plain, site, folder, binary: program)
+    try Shell.require(["rm", program])
+    try site.add("script", "#!/bin/sh\nexec sleep 1000\n")
+    try Shell.require(["install", "-m", "755", site.path + "/script", program])
+    let (sluice, number) = (server.sluice, server.sluice.process.identifier)
+    sluice.process.signal(SIGUSR2)
+    var child: String?
+    try waitUntil("it is started") {
+      child = try? Shell.require(["pgrep", "-P", "\(number)", "sleep"]).split(separator: "\n").first.map(
+        String.init)
+      return child != nil
+    }
+    sluice.process.signal(SIGUSR2)
+    try waitUntil("the second one is noted") { sluice.process.errorOutput.contains("SIGUSR2: ") }
+    #expect(try Curl.get(sluice.url("http") + "/hello.txt").status == 200)
+    let port = try sluice.plainPort
+    #expect(try sluice.stop() == 0)
+    let place = "/proc/\(child ?? "")"
+    #expect(unsafe access(place, F_OK) != 0)
+    #expect(readFile(folder.path + "/pid") == nil)
+    _ = try SluiceProcess(arguments: [site.path, "--port", "\(port)"], listeners: 1).stop()
+  }
+
+  /// It may get signals before it knows what they mean, and a reload that comes while it starts is not lost.
+  @Test func signalsWhileItStarts() throws {
+    let server = try UpgradableServer(.plain, site, folder)
+    let old = server.sluice.process.identifier
+    kill(old, SIGUSR2)
+    for _ in 0..<200 {
+      let children = (try? Shell.run(["pgrep", "-P", "\(old)"]).output) ?? ""
+      for child in children.split(separator: "\n").compactMap({ pid_t($0) }) {
+        for number in [SIGUSR1, SIGHUP, SIGALRM, SIGUSR2] { kill(child, number) }
+      }
+      if !children.isEmpty { break }
+    }
+    kill(old, SIGHUP)
+    try waitUntil("it has taken over") { server.sluice.process.errorOutput.contains("has taken over") }
+    try server.note()
+    try waitUntil("it has reloaded") { server.sluice.process.errorOutput.contains("SIGHUP: nothing is new") }
+    #expect(try server.sluice.process.wait() == 0)
+  }
+
   @Test func theCommand() throws {
     let server = try UpgradableServer(.plain, site, folder)
     let result = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/pid"])
     #expect(try result.output == "process \(server.number()) has taken over\n" && result.exitStatus == 0)
     #expect(try server.sluice.process.wait() == 0)
     let nobody = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/none"])
-    #expect(nobody.exitStatus == 1 && nobody.errorOutput.contains("no number of a process"))
+    #expect(nobody.exitStatus == 1 && nobody.errorOutput.contains("there is no such file"))
   }
 }
 
@@ -133,11 +179,11 @@ final class UpgradableServer {
 
   init(
     _ transport: Transfer.Transport, _ site: TemporarySite, _ folder: TemporaryFolder, _ flags: [String] = [],
-    prefix: [String] = []
+    prefix: [String] = [], binary: String = SluiceProcess.binary
   ) throws {
     file = folder.path + "/pid"
     sluice = try transport.serve(
-      site.path, flags: ["--pid-file", file, "--workers", "2"] + flags, prefix: prefix)
+      site.path, flags: ["--pid-file", file, "--workers", "2"] + flags, prefix: prefix, binary: binary)
   }
 
   /// One that is told everything by a file.
@@ -159,6 +205,9 @@ final class UpgradableServer {
     return try #require(pid_t(text.dropLast()))
   }
 
+  /// The one that serves ends with this.
+  func note() throws { successors.append(try number()) }
+
   /// Has another one take over, and waits until it has.
   func upgrade() throws {
     let old = try number()
@@ -167,7 +216,7 @@ final class UpgradableServer {
     try waitUntil("another one serves: \(sluice.process.errorOutput)") {
       sluice.process.errorOutput.ranges(of: "has taken over").count > told
     }
-    successors.append(try number())
+    try note()
     #expect(successors.last != old)
   }
 }

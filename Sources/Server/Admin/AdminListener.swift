@@ -16,7 +16,7 @@ final class AdminListener: Sendable {
   private let count = Mutex(0)
   private let limits: Limits
 
-  /// Listens at `place`, or at the socket that was `inherited` if that is there, and answers from then on. Throws if it can't.
+  /// Listens at `place`, or at the socket that was `inherited` if that is there, and answers from `start` on. Throws if it can't.
   init(
     _ place: Configuration.AdminPlace, inherited: Int32? = nil, status: ServerStatus, limits: Limits
   ) throws(StartError) {
@@ -33,6 +33,12 @@ final class AdminListener: Sendable {
     } catch {
       throw StartError("--admin: cannot listen on \(place.text): \(error)")
     }
+    // Another process may take the connection that both are told of.
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+  }
+
+  /// Answers from now on. Throws if there can be no thread for that.
+  func start() throws(StartError) {
     do throws(Errno) {
       try Thread.detach(stackBytes: 512 << 10) { self.run() }
     } catch {
@@ -51,7 +57,7 @@ final class AdminListener: Sendable {
       ]
       unsafe poll(&polled, nfds_t(polled.count), -1)
       if polled[1].revents != 0 { break }
-      if polled[0].revents != 0 { answer(accept(descriptor, nil, nil)) }
+      if polled[0].revents != 0 { answer(ListeningSocket.acceptBlocking(descriptor)) }
     }
     close(descriptor)
   }
@@ -89,7 +95,7 @@ final class AdminListener: Sendable {
   private func answer(_ connection: Int32) {
     guard connection >= 0 else {
       // No descriptor is free, perhaps: this does not spin.
-      usleep(100_000)
+      if errno != EAGAIN { usleep(100_000) }
       return
     }
     let isTaken = count.withLock { count in
@@ -109,7 +115,6 @@ final class AdminListener: Sendable {
       close(connection)
       count.withLock { $0 -= 1 }
     }
-    _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
     let limit = timeval(tv_sec: limits.adminSeconds, tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       var limit = limit

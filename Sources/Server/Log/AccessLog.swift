@@ -53,8 +53,10 @@ final class AccessLog: Sendable {
     let descriptor =
       unsafe path == "-"
       ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-      : Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o640)
+      : Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0o640)
     guard descriptor >= 0 else { throw Errno.current }
+    // Not to wait for who reads a FIFO: that is an error. The log's thread may wait when it writes.
+    if path != "-" { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK) }
     return descriptor
   }
 
@@ -90,6 +92,7 @@ final class AccessLog: Sendable {
       if isEnding { break }
       if hasWritten { usleep(Self.pause * 1_000) } else { reader.sleep(milliseconds: Self.longestSleep) }
     }
+    close(state.withLock { $0.descriptor })
     hasEnded.store(true, ordering: .releasing)
   }
 

@@ -16,11 +16,15 @@ struct InheritedSockets {
   init() {}
 
   var isEmpty: Bool { plain.isEmpty && secure.isEmpty }
+  /// They come from a service manager, if need be through another process: the configuration does not say where.
+  private(set) var areGiven = false
   /// They are another process's that waits to be relieved.
   var areTakenOver: Bool { readiness != nil }
 
   /// Names in the environment.
-  static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", predecessor]
+  static let variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", predecessor, given]
+  /// The process before has them from a service manager.
+  static let given = "LISTEN_GIVEN"
   /// The number of the process before, where there is one: what it starts has a number that it does not know beforehand.
   static let predecessor = "LISTEN_PREDECESSOR"
 
@@ -34,6 +38,7 @@ struct InheritedSockets {
     else { return InheritedSockets() }
     let names = variable("LISTEN_FDNAMES")?.split(separator: ":", omittingEmptySubsequences: false) ?? []
     var sockets = InheritedSockets()
+    sockets.areGiven = !isTakenOver || variable(given) != nil
     for index in 0..<Int(count) {
       let descriptor = 3 + Int32(index)
       _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
@@ -67,7 +72,7 @@ struct InheritedSockets {
     if !secure.isEmpty, configuration.secure == nil {
       throw StartError("there is a socket 'https', and there is no certificate: --cert and --key")
     }
-    guard areTakenOver else { return }
+    guard areTakenOver, !areGiven else { return }
     for (name, sockets, port) in [
       ("port", plain, configuration.port), ("tls-port", secure, configuration.secure?.port),
     ] {

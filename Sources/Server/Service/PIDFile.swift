@@ -30,9 +30,9 @@ public struct PIDFile: Sendable {
     StartError("\(path): cannot write the process's number: \(error)")
   }
 
-  /// Removes it, if it still is this process's.
-  func remove() {
-    if processIdentifier == getpid() { unsafe unlink(path) }
+  /// Removes it, if it still is this process's, or that of another one that has ended before it served.
+  func remove(alsoOf other: pid_t?) {
+    if let number = processIdentifier, number == getpid() || number == other { unsafe unlink(path) }
   }
 
   /// The number in it; nil if there is none.
@@ -47,15 +47,25 @@ public struct PIDFile: Sendable {
   /// if it does not, within `seconds`.
   public func upgrade(within seconds: Int) throws(StartError) -> Int32 {
     let old = try signal(SIGUSR2)
-    for _ in 0..<seconds * 100 {
+    var hasStarted = false
+    for step in 0..<seconds * 100 {
       usleep(10_000)
       if let new = processIdentifier, new != old, kill(new, 0) == 0 { return new }
+      guard kill(old, 0) == 0 else { throw StartError("process \(old) has ended, and nobody has taken over") }
+      // proc(5): who is being started. Empty where the kernel does not say.
+      let isStarting = Self.text("/proc/\(old)/task/\(old)/children") != nil
+      hasStarted = hasStarted || isStarting
+      // The file is looked at again, after that.
+      if !isStarting, hasStarted || step == 200, processIdentifier == old { break }
     }
-    throw StartError("process \(old) still serves after \(seconds) s: its log says why")
+    throw StartError("process \(old) still serves: its log says why nobody has taken over")
   }
 
   /// Sends it one, and says to whom.
   private func signal(_ signal: Int32) throws(StartError) -> pid_t {
+    guard unsafe access(path, F_OK) == 0 else {
+      throw StartError("\(path): there is no such file: is the server running, with --pid-file?")
+    }
     guard let number = processIdentifier else {
       throw StartError("\(path): no number of a process in it: is the server running, with --pid-file?")
     }

@@ -11,7 +11,9 @@ final class Successor {
   let readiness: Int32
 
   /// Starts it. Throws what the kernel says.
-  init(_ binding: Binding, admin: Int32?) throws(Errno) {
+  ///
+  /// `areGiven`: the sockets come from a service manager.
+  init(_ binding: Binding, admin: Int32?, areGiven: Bool) throws(Errno) {
     var pipe: (read: Int32, write: Int32) = (-1, -1)
     let isMade = unsafe withUnsafeMutableBytes(of: &pipe) { ends in
       unsafe CLinux_pipe2(ends.bindMemory(to: Int32.self).baseAddress!, O_CLOEXEC) == 0
@@ -22,7 +24,7 @@ final class Successor {
       + (admin.map { [("admin", $0)] } ?? []) + [("ready", pipe.write)]
     defer { close(pipe.write) }
     do throws(Errno) {
-      process = try Self.start(sockets)
+      process = try Self.start(sockets, areGiven: areGiven)
     } catch {
       close(pipe.read)
       throw error
@@ -34,18 +36,30 @@ final class Successor {
     close(readiness)
   }
 
-  /// Whether it serves, once `readiness` is readable; if not, it has ended, and is waited for.
-  func serves() -> Bool {
+  /// What has come of it, once `readiness` is readable: it serves (nil), or has ended, and how.
+  func end() -> String? {
     var byte: UInt8 = 0
-    if unsafe read(readiness, &byte, 1) == 1 { return true }
+    if unsafe read(readiness, &byte, 1) == 1 { return nil }
+    return wait()
+  }
+
+  /// Ends it, which may hang.
+  func kill() {
+    Glibc.kill(process, SIGKILL)
+    _ = wait()
+  }
+
+  private func wait() -> String {
     var status: Int32 = 0
-    unsafe waitpid(process, &status, 0)
-    return false
+    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return status & 0x7F == 0 ? "with exit code \(status >> 8 & 0xFF)" : "by signal \(status & 0x7F)"
   }
 
   // MARK: Its start
 
-  private static func start(_ sockets: [(name: String, descriptor: Int32)]) throws(Errno) -> pid_t {
+  private static func start(
+    _ sockets: [(name: String, descriptor: Int32)], areGiven: Bool
+  ) throws(Errno) -> pid_t {
     // Where none of them is to be, so that none is overwritten before it is there.
     let copies = sockets.map { fcntl($0.descriptor, F_DUPFD_CLOEXEC, 3 + Int32(sockets.count)) }
     defer { for copy in copies where copy >= 0 { close(copy) } }
@@ -60,18 +74,15 @@ final class Successor {
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
-    // As a program begins: with no signal blocked, and none ignored.
-    var (none, pipe) = (sigset_t(), sigset_t())
-    unsafe sigemptyset(&none)
+    // The signals of `Signals` stay blocked: those that come early wait until they are read there.
+    var pipe = sigset_t()
     unsafe sigemptyset(&pipe)
     unsafe sigaddset(&pipe, SIGPIPE)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
     unsafe posix_spawnattr_setsigdefault(&attributes, &pipe)
-    unsafe posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
 
     let arguments = CommandLine.arguments
-    let environment = environment(sockets.map(\.name))
+    let environment = environment(sockets.map(\.name), areGiven: areGiven)
     var process = pid_t()
     let status = unsafe withStrings(arguments) { arguments in
       unsafe withStrings(environment) { environment in
@@ -84,7 +95,7 @@ final class Successor {
   }
 
   /// This process's, with what is said of the sockets.
-  private static func environment(_ names: [String]) -> [String] {
+  private static func environment(_ names: [String], areGiven: Bool) -> [String] {
     var all: [String] = []
     var next = unsafe CLinux_environment()
     while let text = unsafe next?.pointee {
@@ -97,7 +108,7 @@ final class Successor {
     return all + [
       "LISTEN_PID=\(getpid())", "\(InheritedSockets.predecessor)=\(getpid())", "LISTEN_FDS=\(names.count)",
       "LISTEN_FDNAMES=\(names.joined(separator: ":"))",
-    ]
+    ] + (areGiven ? ["\(InheritedSockets.given)=1"] : [])
   }
 
   /// Calls `body` with the strings as C has them, NULL behind the last.

@@ -204,6 +204,12 @@ struct Connection: ~Copyable {
     case .introducing: return .close
     case .handshaking:
       deadline = min(deadline, context.deadline(in: context.limits.lastHandshakeMilliseconds))
+      requestTraits.insert(.last)
+      return .wait
+    // A client that has connected before all others were refused may ask, once.
+    case .receiving where headHasBegun && !receivesNoMore:
+      requestTraits.insert(.last)
+      deadline = min(deadline, context.deadline(in: context.limits.lastRequestMilliseconds))
       return .wait
     case .receiving, .discarding:
       unread = OwnedBytes()
@@ -324,12 +330,12 @@ struct Connection: ~Copyable {
       }
     }
     phase = .receiving
-    deadline = context.deadline(in: context.limits.headMilliseconds)
+    let isLast = context.ending == .stop
+    deadline = context.deadline(
+      in: isLast ? context.limits.lastRequestMilliseconds : context.limits.headMilliseconds)
     // A request may have come together with the client's last flight.
     noteReceiving()
-    if !mayReceive {
-      if context.ending == .stop { phase = .closing } else { transport.issueTicket() }
-    }
+    if !mayReceive && !isLast { transport.issueTicket() }
     return .onward
   }
 

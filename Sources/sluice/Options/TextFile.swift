@@ -25,7 +25,12 @@ enum TextFile {
 
   /// No more than it takes to see that there are too many. Nil, and `errno`, if it can't be read.
   private static func bytes(of path: String) -> [UInt8]? {
-    guard let file = unsafe fopen(path, "re") else { return nil }
+    // Not to wait for who writes to a FIFO.
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+    guard descriptor >= 0, fcntl(descriptor, F_SETFL, 0) == 0, let file = unsafe fdopen(descriptor, "r")
+    else {
+      return nil
+    }
     defer { unsafe fclose(file) }
     var bytes: [UInt8] = []
     var part = [UInt8](repeating: 0, count: 16_384)

@@ -13,11 +13,14 @@ enum MachineMemory {
     return ([physical, addressSpace] + groups).min() ?? physical
   }
 
-  /// Where the address space has a limit, threads share one arena of malloc(3): glibc reserves 64 MiB for each other one,
-  /// and what the first threads take of a small limit would be missing for the stacks of the last. To be called before they
-  /// begin.
-  static func shareArena() {
+  /// To be called before other threads begin. Where the address space has a limit, threads share one arena of malloc(3): glibc reserves 64 MiB for each other one,
+  /// and what the first threads take of a small limit would be missing for the stacks of the last.
+  static func setUpMalloc() {
     if addressSpace < 1 << 40 { _ = mallopt(M_ARENA_MAX, 1) }
+    // As they are at first. Else, once a worker has ended, what others take is kept when they give it back: each reload would
+    // leave some MiB.
+    _ = mallopt(M_MMAP_THRESHOLD, 128 << 10)
+    _ = mallopt(M_TRIM_THRESHOLD, 128 << 10)
   }
 
   /// What the machine has.

@@ -40,7 +40,7 @@ public enum Server {
   ) throws(StartError) {
     // OpenSSL's control messages on a kernel TLS socket lack MSG_NOSIGNAL (openssl#23033).
     signal(SIGPIPE, SIG_IGN)
-    MachineMemory.shareArena()
+    MachineMemory.setUpMalloc()
     do {
       let signals = try Signals()
       let inherited = try InheritedSockets.take()

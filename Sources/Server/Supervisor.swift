@@ -1,5 +1,4 @@
 import Access
-import CLinux
 import Files
 import Glibc
 import Logging
@@ -113,10 +112,7 @@ struct Supervisor {
       generation.tellTroubles(now: Clock.monotonicMilliseconds())
       status.note(ended: generation, generation.finish())
     }
-    let count = earlier.count
     earlier.removeAll(where: \.hasEnded)
-    // What they had, and the allocator keeps: malloc_trim(3).
-    if earlier.count < count { malloc_trim(0) }
   }
 
   private mutating func stop(_ signal: Int32) {

@@ -154,6 +154,30 @@ import Testing
     #expect(try slow.rest().end == .reset)
   }
 
+  /// What a configuration takes is given back when it ends.
+  @Test(.enabled(if: TestMachine.releaseBinary != nil, "needs a release build: set SLUICE_RELEASE_BINARY"))
+  func memoryIsGivenBack() throws {
+    let text = "header = \"X-Version: 0\"\nworkers = 2"
+    try write(text)
+    let sluice = try SluiceProcess(
+      arguments: ["--config", folder.path + "/sluice.toml"], listeners: 1, binary: TestMachine.releaseBinary)
+    func resident() throws -> Int {
+      let status = String(
+        decoding: try #require(readFile("/proc/\(sluice.process.identifier)/status")), as: UTF8.self)
+      let match = try #require(status.firstMatch(of: /VmRSS:\s+(\d+) kB/))
+      return try #require(Int(match.output.1))
+    }
+    #expect(try value(sluice, "x-version") == "0")
+    let before = try resident()
+    for number in 1...30 {
+      try write(text.replacing("Version: 0", with: "Version: \(number)"))
+      try reload(sluice)
+      #expect(try value(sluice, "x-version") == "\(number)")
+    }
+    try waitUntil("there is as much as before, about") { try resident() < before + 8_192 }
+    #expect(try sluice.stop() == 0)
+  }
+
   @Test(arguments: ["-tls1_2", "-tls1_3"]) func sessionsAreResumed(version: String) throws {
     let text = "header = \"X-Version: 1\"\ntls-port = 0\nktls = \"off\""
     let sluice = try serve(text, TestCertificates.ecdsa.flags, listeners: 2)

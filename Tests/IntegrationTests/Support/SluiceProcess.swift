@@ -42,10 +42,10 @@ final class SluiceProcess {
   /// Starts it with exactly these arguments and waits until `count` listeners are announced.
   init(
     arguments: [String], environment: [String: String] = [:], workingFolder: String? = nil,
-    listeners count: Int
+    listeners count: Int, binary: String? = nil
   ) throws {
     process = try Subprocess(
-      [Self.binary] + arguments, environment: environment, workingFolder: workingFolder)
+      [binary ?? Self.binary] + arguments, environment: environment, workingFolder: workingFolder)
     listening = try Self.waitForLines(process, count: count)
   }
 

@@ -8,8 +8,10 @@ struct AccessFormat {
   private let kind: Configuration.AccessLogFormat
   /// The second that `time` is of, and how it is written.
   private var second: Int64 = .min
-  private var time = ShortText()
+  private var time: [UInt8] = []
   private var address = AddressText()
+  /// What the last line has begun with: the next one is of the same client, and the same second, more often than not.
+  private var start: [UInt8] = []
 
   init(_ kind: Configuration.AccessLogFormat) {
     self.kind = kind
@@ -20,7 +22,8 @@ struct AccessFormat {
     let seconds = record.time / 1000
     if seconds != second {
       second = seconds
-      time = ShortText(Self.text(of: seconds, kind))
+      time = Self.text(of: seconds, kind)
+      start = []
     }
     switch kind {
     case .combined: appendCombined(record, texts, &lines)
@@ -50,25 +53,42 @@ struct AccessFormat {
   private mutating func appendCombined(
     _ record: AccessRecord, _ texts: Span<UInt8>, _ lines: inout LogBuffer
   ) {
-    address.append(record, to: &lines)
-    let subject = record.text(.subject, in: texts)
-    if subject.isEmpty {
-      lines.append(" - - [")
-    } else {
-      lines.append(" -")
-      lines.append(quoted: subject)
-      lines.append(" [")
+    if address.isNew(record) || start.isEmpty {
+      start = address.bytes + Array(" - - [".utf8) + time + Array("] \"".utf8)
     }
-    lines.append(time.bytes.span.extracting(..<time.count))
-    lines.append("]")
-    lines.append(quoted: record.text(.requestLine, in: texts))
-    lines.append(UInt8(ascii: " "))
-    lines.append(decimal: UInt64(record.status))
-    lines.append(UInt8(ascii: " "))
+    let subject = Self.text(Self.subject, of: record, texts)
+    if subject.isEmpty {
+      lines.append(start.span)
+    } else {
+      lines.append(address.bytes.span)
+      lines.append(" - \"")
+      lines.append(escaped: subject)
+      lines.append("\" [")
+      lines.append(time.span)
+      lines.append("] \"")
+    }
+    let line = Self.text(Self.requestLine, of: record, texts)
+    if line.isEmpty { lines.append("-") } else { lines.append(escaped: line) }
+    lines.append("\" ")
+    lines.append(UInt64(record.status), digits: 3)
+    lines.append(" ")
     lines.append(decimal: UInt64(record.content))
-    lines.append(quoted: record.text(.referer, in: texts))
-    lines.append(quoted: record.text(.userAgent, in: texts))
+    lines.append(quoted: Self.text(Self.referer, of: record, texts))
+    lines.append(quoted: Self.text(Self.userAgent, of: record, texts))
   }
+
+  /// One of the texts that follow a record, by its number. Here, since what another module has is called.
+  @inline(__always)
+  @_lifetime(copy texts)
+  private static func text(_ number: Int, of record: AccessRecord, _ texts: Span<UInt8>) -> Span<UInt8> {
+    texts.extracting((number == 0 ? 0 : Int(record.ends[number &- 1]))..<Int(record.ends[number]))
+  }
+
+  // The numbers of `AccessRecord.Text`, as constants.
+  private static var requestLine: Int { 0 }
+  private static var referer: Int { 2 }
+  private static var userAgent: Int { 3 }
+  private static var subject: Int { 5 }
 
   // MARK: JSON
 
@@ -76,7 +96,7 @@ struct AccessFormat {
     _ record: AccessRecord, _ texts: Span<UInt8>, _ lines: inout LogBuffer
   ) {
     lines.append("{\"time\":\"")
-    lines.append(time.bytes.span.extracting(..<time.count))
+    lines.append(time.span)
     lines.append(UInt8(ascii: "."))
     lines.append(UInt64(record.time % 1000), digits: 3)
     lines.append("Z\",\"client\":\"")
@@ -133,32 +153,28 @@ struct AccessFormat {
   }
 }
 
-/// A text of 64 bytes at most, kept in place.
-private struct ShortText {
-  private(set) var bytes = InlineArray<64, UInt8>(repeating: 0)
-  private(set) var count = 0
-
-  init() {}
-
-  init(_ text: [UInt8]) {
-    count = min(64, text.count)
-    for index in 0..<count { bytes[index] = text[index] }
-  }
-}
-
 /// The text of the last address: a client has several responses.
 private struct AddressText {
   private var high: UInt64 = 0
   private var low: UInt64 = 0
-  private var text = ShortText()
+  private(set) var bytes: [UInt8] = []
+
+  /// Takes the address of a record; true if it is another one than the last.
+  @inline(__always)
+  mutating func isNew(_ record: AccessRecord) -> Bool {
+    if record.addressLow == low, record.addressHigh == high, !bytes.isEmpty { return false }
+    take(record)
+    return true
+  }
+
+  private mutating func take(_ record: AccessRecord) {
+    (high, low) = (record.addressHigh, record.addressLow)
+    bytes = Array(Socket.Peer(address: UInt128(high) << 64 | UInt128(low), port: 0).addressText.utf8)
+  }
 
   mutating func append(_ record: AccessRecord, to lines: inout LogBuffer) {
-    if text.count == 0 || record.addressLow != low || record.addressHigh != high {
-      (high, low) = (record.addressHigh, record.addressLow)
-      let peer = Socket.Peer(address: UInt128(high) << 64 | UInt128(low), port: 0)
-      text = ShortText(Array(peer.addressText.utf8))
-    }
-    lines.append(text.bytes.span.extracting(..<text.count))
+    _ = isNew(record)
+    lines.append(bytes.span)
   }
 }
 

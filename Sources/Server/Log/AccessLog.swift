@@ -39,7 +39,10 @@ final class AccessLog: Sendable {
     do throws(Errno) {
       let reader = try AccessReader()
       self.reader = reader
-      rings = (0..<workers).map { _ in AccessRing(capacity: limits.accessLogRing, reader: reader) }
+      rings = (0..<workers).map { _ in
+        AccessRing(
+          capacity: limits.accessLogRing, wantsHost: configuration.format == .json, reader: reader)
+      }
       let descriptor = try Self.open(path)
       state.withLock { $0.descriptor = descriptor }
       try Thread.detach(stackBytes: 512 << 10) { self.run() }

@@ -22,7 +22,7 @@ extension Connection {
     _ head: Span<UInt8>, status: UInt16, content: Int64, fileCount: Int64 = 0, isMiss: Bool = false,
     _ context: inout WorkerContext
   ) {
-    let places = RequestTexts(head)
+    let places = RequestTexts(head, wantsHost: context.log.wantsHost)
     var record = AccessRecord()
     record.status = status
     record.time = context.clock.wallMilliseconds
@@ -48,7 +48,7 @@ extension Connection {
     record.ends[4] = record.ends[3] &+ serverNameCount
     record.ends[5] = record.ends[3] &+ UInt16(own.count)
     let total = Int(places.ends[3])
-    guard let room = unsafe context.log.begin(record, textCount: total + own.count) else { return }
+    guard let room = unsafe context.log.begin(&record, textCount: total + own.count) else { return }
     unsafe places.copy(head, into: room)
     if unsafe !own.isEmpty {
       unsafe UnsafeMutableRawBufferPointer(rebasing: room[total...]).copyMemory(from: own)
@@ -87,16 +87,17 @@ extension Connection {
       unsafe context.log.restore(kept.bytes)
       guard context.log.hasDraft else { return }
     }
-    var record = context.log.record
-    if began != 0 { record.duration = elapsed(context) }
-    if isWhole {
-      record.flags.insert(.isWhole)
-    } else {
-      let left = Int64(outgoing.bytes.count) + outgoing.fileRest
-      record.content = max(0, record.content - left)
-      record.bySendfile = max(0, record.bySendfile - outgoing.fileRest)
+    let duration = elapsed(context)
+    context.log.change { record in
+      record.duration = duration
+      if isWhole {
+        record.flags.insert(.isWhole)
+      } else {
+        let left = Int64(outgoing.bytes.count) + outgoing.fileRest
+        record.content = max(0, record.content - left)
+        record.bySendfile = max(0, record.bySendfile - outgoing.fileRest)
+      }
     }
-    context.log.record = record
     context.log.publish()
   }
 
@@ -159,7 +160,7 @@ private struct RequestTexts {
   private static var longest: Int { 8 << 10 }
 
   @inline(__always)
-  init(_ head: Span<UInt8>) {
+  init(_ head: Span<UInt8>, wantsHost: Bool) {
     var counts = SIMD4<Int32>(repeating: 0)
     unsafe head.withUnsafeBufferPointer { head in
       var position = unsafe head.count > 1 && head[0] == UInt8(ascii: "\r") ? 2 : 0
@@ -169,7 +170,7 @@ private struct RequestTexts {
         if end == position { break }
         var (text, start) = (0, position)
         if counts[0] != 0 {
-          guard let field = unsafe Self.field(head, position, end) else {
+          guard let field = unsafe Self.field(head, position, end, wantsHost) else {
             position = end &+ 2
             continue
           }
@@ -197,11 +198,11 @@ private struct RequestTexts {
 
   /// Which text a field line has, and where it begins.
   private static func field(
-    _ head: UnsafeBufferPointer<UInt8>, _ line: Int, _ end: Int
+    _ head: UnsafeBufferPointer<UInt8>, _ line: Int, _ end: Int, _ wantsHost: Bool
   ) -> (text: Int, start: Int)? {
     let (text, name): (AccessRecord.Text, StaticString)
     switch unsafe head[line] | 0x20 {
-    case UInt8(ascii: "h"): (text, name) = (.host, "host:")
+    case UInt8(ascii: "h") where wantsHost: (text, name) = (.host, "host:")
     case UInt8(ascii: "r"): (text, name) = (.referer, "referer:")
     case UInt8(ascii: "u"): (text, name) = (.userAgent, "user-agent:")
     default: return nil

@@ -13,9 +13,12 @@ package final class AccessRing: Sendable {
   private let read = Atomic(0)
   private let droppedCount = Atomic(0)
   private let reader: AccessReader
+  /// The reader wants to know the hosts that requests are for.
+  fileprivate let wantsHost: Bool
 
   /// Room for `capacity` bytes, a power of two.
-  package init(capacity: Int, reader: AccessReader) {
+  package init(capacity: Int, wantsHost: Bool, reader: AccessReader) {
+    self.wantsHost = wantsHost
     precondition(capacity & (capacity - 1) == 0)
     self.capacity = capacity
     self.reader = reader
@@ -113,16 +116,19 @@ struct AccessWriter: ~Copyable {
 
   init(_ ring: AccessRing?) {
     self.ring = ring
+    wantsHost = ring?.wantsHost ?? false
   }
 
   /// Records are wanted.
   var isOn: Bool { ring != nil }
+  /// See `AccessRing`.
+  let wantsHost: Bool
   /// A record is begun and neither published nor kept elsewhere.
   var hasDraft: Bool { draftSize != 0 }
 
   /// Begins a record with so many bytes of texts, and returns the place for these; nil if there is no room. One that was begun
   /// before is forgotten.
-  mutating func begin(_ record: AccessRecord, textCount: Int) -> UnsafeMutableRawBufferPointer? {
+  mutating func begin(_ record: inout AccessRecord, textCount: Int) -> UnsafeMutableRawBufferPointer? {
     guard let ring else { return nil }
     draftSize = 0
     let size = (AccessRecord.headerSize + textCount + 7) & ~7
@@ -141,16 +147,16 @@ struct AccessWriter: ~Copyable {
     if isWrapped { unsafe ring.memory.storeBytes(of: 0, toByteOffset: offset, as: UInt32.self) }
     let place = unsafe ring.memory + (start & (ring.capacity - 1))
     (unsafe draft, draftSize, draftStart) = unsafe (place, size, start)
-    var record = record
     record.size = UInt32(size)
     unsafe place.storeBytes(of: record, as: AccessRecord.self)
     return unsafe UnsafeMutableRawBufferPointer(start: place + AccessRecord.headerSize, count: textCount)
   }
 
-  /// The record that is being made.
-  var record: AccessRecord {
-    get { unsafe draft?.load(as: AccessRecord.self) ?? AccessRecord() }
-    set { unsafe draft?.storeBytes(of: newValue, as: AccessRecord.self) }
+  /// Changes the record that is being made.
+  @inline(__always)
+  func change(_ body: (inout AccessRecord) -> Void) {
+    guard let draft = unsafe draft else { return }
+    unsafe body(&draft.assumingMemoryBound(to: AccessRecord.self).pointee)
   }
 
   /// It is done.
@@ -169,9 +175,9 @@ struct AccessWriter: ~Copyable {
   /// Goes on with a record that was kept.
   mutating func restore(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= AccessRecord.headerSize else { return }
-    let record = unsafe bytes.loadUnaligned(as: AccessRecord.self)
+    var record = unsafe bytes.loadUnaligned(as: AccessRecord.self)
     let texts = unsafe UnsafeRawBufferPointer(rebasing: bytes[AccessRecord.headerSize...])
-    if let place = unsafe begin(record, textCount: texts.count) { unsafe place.copyMemory(from: texts) }
+    if let place = unsafe begin(&record, textCount: texts.count) { unsafe place.copyMemory(from: texts) }
   }
 
   /// What was begun can't be kept.

@@ -123,19 +123,3 @@ struct FailingCallTests {
     #expect(try sluice.process.wait() == 1)
   }
 }
-
-/// Signals that are for other servers.
-@Suite struct OtherSignalTests {
-  @Test(arguments: [(SIGHUP, "SIGHUP"), (SIGUSR1, "SIGUSR1"), (SIGUSR2, "SIGUSR2"), (SIGALRM, "SIGALRM")])
-  func endNothing(number: Int32, name: String) throws {
-    let sluice = try SluiceProcess(TemporarySite.common().path, flags: ["--workers", "2"])
-    for _ in 0..<3 {
-      sluice.process.signal(number)
-      usleep(50_000)
-      try #require(sluice.process.exitStatus == nil)
-      #expect(try Curl.get(sluice.url("http") + "/hello.txt").text == "hello\n")
-    }
-    try waitUntil("the log says so", seconds: 10) { sluice.process.errorOutput.contains(name) }
-    #expect(try sluice.stop() == 0)
-  }
-}

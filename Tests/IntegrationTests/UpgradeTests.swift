@@ -163,6 +163,7 @@ import Testing
   @Test func theCommand() throws {
     let server = try UpgradableServer(.plain, site, folder)
     let result = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/pid"])
+    try server.note()
     #expect(try result.output == "process \(server.number()) has taken over\n" && result.exitStatus == 0)
     #expect(try server.sluice.process.wait() == 0)
     let nobody = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/none"])

@@ -219,9 +219,10 @@ public enum RequestParser {
     let authority = cursor.position
     try cursor.skip(.authority)
     let next = cursor.byte
-    guard cursor.position > authority, next == .slash || next == .questionMark || next == .space else {
-      throw .malformed
-    }
+    // RFC 9110 §4.2.1: an empty host is an error, too.
+    guard next == .slash || next == .questionMark || next == .space,
+      isHost(cursor.bytes.extracting(authority..<cursor.position))
+    else { throw .malformed }
     return (cursor.position, false)
   }
 

@@ -137,28 +137,51 @@ enum HashedName {
   /// What tools put behind a hash: `main.3f9a1c2b.chunk.js`.
   private static let marks: Set<String> = ["bundle", "chunk", "min"]
 
+  /// Where names are made of identifiers, rather than of words.
+  private static let endingsOfCode: Set<String> = ["css", "js", "map", "mjs"]
+
   /// Before the ending (or two: `.js.map`), behind a dot or a hyphen, stand 8 to 64 letters and digits that are no word and no
-  /// number. One with a hyphen in it can't be told from words.
+  /// number. One with a hyphen in it can't be told from words. In doubt it is none: that costs a question, and the other
+  /// mistake a year.
   static func matches(_ name: String) -> Bool {
     var parts = name.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count > 1, endings.contains(parts.removeLast().lowercased()) else { return false }
+    guard parts.count > 1, endings.contains(parts.last?.lowercased() ?? "") else { return false }
+    let isCode = endingsOfCode.contains(parts.removeLast().lowercased())
     if parts.count > 1, let last = parts.last, endings.contains(last.lowercased()) { parts.removeLast() }
     if parts.count > 1, let last = parts.last, marks.contains(last.lowercased()) { parts.removeLast() }
     guard let last = parts.last else { return false }
     // Behind a dot, all of it may be the hash; else what is behind the last hyphen.
     let candidates = [last[...]] + (last.lastIndex(of: "-").map { [last[last.index(after: $0)...]] } ?? [])
-    return (parts.count > 1 ? candidates : Array(candidates.dropFirst())).contains(where: looksLikeHash)
+    return (parts.count > 1 ? candidates : Array(candidates.dropFirst())).contains {
+      looksLikeHash(Array($0.utf8), isCode: isCode)
+    }
   }
 
-  private static func looksLikeHash(_ text: Substring) -> Bool {
-    guard (8...64).contains(text.utf8.count),
-      text.utf8.allSatisfy({ isLetterOrDigit($0) || $0 == UInt8(ascii: "_") })
+  private static func looksLikeHash(_ text: [UInt8], isCode: Bool) -> Bool {
+    guard (8...64).contains(text.count),
+      text.allSatisfy({ isLetterOrDigit($0) || $0 == UInt8(ascii: "_") })
     else { return false }
-    let hasDigit = text.contains(where: \.isNumber)
-    let hasLetter = text.contains(where: \.isLetter)
-    // `Overview` is a word, `DiwrgTda` is none.
-    let isMixed = text.contains(where: \.isLowercase) && text.dropFirst().contains(where: \.isUppercase)
-    return hasDigit && hasLetter || isMixed
+    // Digits and letters take turns in a hash; a word has a number behind it, or before it: `release2`, `1200x630`.
+    let areDigits = text.map { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    let turns = zip(areDigits, areDigits.dropFirst()).count { $0 != $1 }
+    guard areDigits.contains(false) else { return false }
+    let isHexadecimal = zip(text, areDigits).allSatisfy { $1 || UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 }
+    if isHexadecimal, turns > 0 { return turns > 1 || areDigits[0] }
+    if turns > 2 { return true }
+    // Those of Vite and esbuild have 8 characters: mixed, or letters of one case and the digits of base 32 (RFC 4648 §6).
+    guard text.count == 8 else { return false }
+    let isMixed =
+      text.contains { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 }
+      && text.dropFirst().contains { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 }
+    let isBase32 = zip(text, areDigits).allSatisfy {
+      UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 || $1 && UInt8(ascii: "2")...UInt8(ascii: "7") ~= $0
+    }
+    switch turns {
+    // `SemiBold` and `LinkedIn` are fonts and pictures, more likely than scripts.
+    case 0: return isMixed && isCode
+    case 1: return isBase32 && areDigits[0]
+    default: return isMixed || isBase32
+    }
   }
 
   private static func isLetterOrDigit(_ byte: UInt8) -> Bool {

@@ -36,6 +36,10 @@ import Testing
       // Absolute form.
       "GET http:// HTTP/1.1\r\n", "GET http:/// HTTP/1.1\r\n", "GET http:/a HTTP/1.1\r\n",
       "GET http:a HTTP/1.1\r\n",
+      "GET http://:80/ HTTP/1.1\r\n", "GET http://[::1/ HTTP/1.1\r\n", "GET http://::1/ HTTP/1.1\r\n",
+      "GET http://a:80:80/ HTTP/1.1\r\n", "GET http://a:b/ HTTP/1.1\r\n", "GET http://]/ HTTP/1.1\r\n",
+      "GET http://[::1]x/ HTTP/1.1\r\n", "GET http://[::1]:80x/ HTTP/1.1\r\n", "GET http://x%/ HTTP/1.1\r\n",
+      "GET http://a:-1/ HTTP/1.1\r\n", "GET http://[]/ HTTP/1.1\r\n",
       "GET http://?a HTTP/1.1\r\n", "GET http://u@a/ HTTP/1.1\r\n", "GET http://u:p@a/ HTTP/1.1\r\n",
       "GET ftp://a/ HTTP/1.1\r\n", "GET httpx://a/ HTTP/1.1\r\n", "GET file:///etc/passwd HTTP/1.1\r\n",
       "GET ://a/ HTTP/1.1\r\n", "GET http://a#b HTTP/1.1\r\n", "GET http://a\\b/ HTTP/1.1\r\n",
@@ -73,7 +77,8 @@ import Testing
       // Space ends the target, `?` begins the query.
       ("GET /", "a HTTP/1.1\r\nHost: a\r\n\r\n", "!$%&'()*+,-./:;=?@[\\]^_`{|}~"),
       ("GET /?", "a HTTP/1.1\r\nHost: a\r\n\r\n", "!$%&'()*+,-./:;=?@[\\]^_`{|}~"),
-      ("GET http://a", "b/ HTTP/1.1\r\nHost: a\r\n\r\n", "!$%&'()*+,-./:;=?[]_~"),
+      // A percent sign, a port and brackets want more than that.
+      ("GET http://a", "b/ HTTP/1.1\r\nHost: a\r\n\r\n", "!$&'()*+,-./;=?_~"),
       ("GET / HTTP/1.1\r\nHost: a\r\nX", "X: a\r\n\r\n", "!#$%&'*+-.^_`|~:"),
       ("GET / HTTP/1.1\r\nHost: a", "b\r\n\r\n", "!$&'()*+,-.;=_~"),
     ] as [(Wire, Wire, String)])

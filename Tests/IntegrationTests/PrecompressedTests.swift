@@ -63,6 +63,22 @@ import Testing
     #expect(try coding(url, "br")["Vary"] == nil)
   }
 
+  /// None is made of nothing, so one that is empty was not written to its end.
+  @Test func emptyOnesArePassedOver() throws {
+    let site = try TemporarySite()
+    for name in ["a.css", "none.css"] { try site.add(name, name == "a.css" ? "css\n" : "") }
+    try site.add("a.css.gz", "")
+    try site.add("none.css.gz", "gz\n")
+    let sluice = try SluiceProcess(site.path)
+    let url = try sluice.url("http")
+    for _ in 0..<2 {
+      let response = try coding(url + "/a.css", "gzip")
+      #expect(response.text == "css\n" && response["Content-Encoding"] == nil)
+      #expect(try coding(url + "/none.css", "gzip").text == "gz\n")
+    }
+    #expect(try sluice.stop() == 0)
+  }
+
   /// Once a file, whichever worker finds it, and of the first some.
   @Test(arguments: Transfer.Transport.everywhere) func oldOnesAreLogged(transport: Transfer.Transport) throws
   {

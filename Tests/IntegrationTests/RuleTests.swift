@@ -30,6 +30,8 @@ import Testing
 
   @Test(
     arguments: [
+      ("cache-control", "max-age=60", "'/**=max-age=60' for all files"),
+      ("cache-control", "public, max-age=60", "'/**=public, max-age=60' for all files"),
       ("cache-control", "no-cache", "PATTERN=VALUE"), ("cache-control", "{=a", "a pattern"),
       ("cache-control", "*.js=", "directives"), ("cache-control", "*.js=a\r\nb", "directives"),
       ("header", "X-A", "NAME: VALUE"), ("header", "*.js=X-A", "NAME: VALUE"),

@@ -94,6 +94,14 @@ import Testing
       "photo-20240101.jpg",
       "README-Overview.svg", "index-DiwrgTda.html", "DiwrgTda.css", "3f9a1c2b.js", "a-b1c2d3.js",
       "archive-3f9a1c2b.zip",
+      // Sizes, dates, numbers behind words, and words within words.
+      "hero-1920x1080.jpg", "banner-1200x630.png", "icon-1024x1024.png", "IMG-20240101WA0003.jpg",
+      "x-DSC01234.jpg",
+      "team-photo2024.jpg", "logo-final2024.png", "a-windows11.png", "iphone-15promax.png",
+      "chapter-section12.svg", "app-release2.js", "foo.v20260101.js", "x-mp3player.js", "style-decade12.css",
+      "fa-regular400.woff2", "phone-iPhone15.png", "logo-JavaScript.svg", "logo-LinkedIn.svg",
+      "jquery.dataTables.min.js", "jquery.easyPieChart.js", "hello.HelloWorld.js", "Inter-ExtraLight.woff2",
+      "OpenSans-SemiBold.woff2", "KaTeX_Main-BoldItalic.woff2", "logo-PostgreSQL.png",
       "main.3f9a1c2b", ".3f9a1c2b", "font-awesome.css", "apple-touch-icon-precomposed.png",
     ])
   func namesThatSayNothing(path: String) {

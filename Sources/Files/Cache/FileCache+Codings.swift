@@ -67,6 +67,10 @@ extension FileCache {
       ?? look(path, file.file.name.ending, kind, now: now, waiter: waiter)
     switch lookup {
     case .waits: return lookup
+    // None of them makes nothing of something: it is being written, or was not to its end.
+    case .file(let found) where found.file.size == 0 && file.file.size > 0:
+      file.file.noteCoding(coding, isThere: false)
+      return .failed(.notFound)
     case .file(let found) where !found.file.isOlder(than: file.file):
       file.file.noteCoding(coding, isThere: true)
       return lookup

@@ -2,10 +2,24 @@ import Site
 
 // Rules by path: what --cache-control, --header and --mime say, and the file's [[path]].
 extension ConfigurationReader {
+  /// Of Cache-Control: RFC 9111 §5.2.2, RFC 8246 §2, RFC 5861.
+  private static let directives: Set<String> = [
+    "immutable", "max-age", "must-revalidate", "must-understand", "no-cache", "no-store", "no-transform",
+    "private",
+    "proxy-revalidate", "public", "s-maxage", "stale-if-error", "stale-while-revalidate",
+  ]
+
   /// Those of options come first.
   mutating func rules() -> [PathRule] {
     var rules: [PathRule] = []
     for (text, origin) in texts("cache-control") {
+      let expected = "PATTERN=VALUE, such as '*.html=no-cache', or '/**=\(text)' for all files"
+      // A value without a pattern, as others have it.
+      let first = text.prefix { $0 != "=" && $0 != "," }.lowercased()
+      guard !Self.directives.contains(first) else {
+        note(text, origin, expected)
+        continue
+      }
       guard let (pattern, value) = split(text, origin, "PATTERN=VALUE, such as '*.html=no-cache'") else {
         continue
       }

@@ -16,13 +16,13 @@ struct NetworkList: OptionValue {
 
 /// Names of index files, with commas between them.
 struct IndexNames: OptionValue {
-  static let expected = "names of files, such as index.html,index.htm"
+  static let expected = "names of files with commas between them, such as index.html,index.htm"
   let names: [String]
 
   init?(text: String) {
     names = text.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingLineSpace() }
     let isSound = names.allSatisfy {
-      !$0.isEmpty && !$0.contains("/") && $0.first != "." && !$0.utf8.contains(0)
+      !$0.isEmpty && !$0.contains("/") && $0.first != "." && !$0.utf8.contains(0) && !$0.contains(" ")
     }
     guard isSound, names.count <= 16, names.allSatisfy({ $0.utf8.count <= 255 }) else { return nil }
   }

@@ -182,12 +182,12 @@ struct Supervisor {
       if reloadIsDue { noteReload(reread) }
       return
     }
-    log.notice("process \(successor.process) has taken over: finishing what is being sent")
     isRelieved = true
+    for generation in generations { generation.end(.handOver) }
+    log.notice("process \(successor.process) has taken over: finishing what is being sent")
     manager.noteRelief(by: successor.process)
     watchdog = nil
     admin?.end()
-    for generation in generations { generation.end(.handOver) }
     // What it has read may be from before.
     if reloadIsDue { kill(successor.process, SIGHUP) }
   }

@@ -13,7 +13,7 @@ final class AdminListener: Sendable {
   /// Wakes the thread that accepts when that is over.
   private let waker: Waker
   /// Connections that are being answered.
-  private let count = Mutex(0)
+  private let count = Atomic(0)
   private let limits: Limits
 
   /// Listens at `place`, or at the socket that was `inherited` if that is there, and answers from `start` on. Throws if it can't.
@@ -98,22 +98,18 @@ final class AdminListener: Sendable {
       if errno != EAGAIN { usleep(100_000) }
       return
     }
-    let isTaken = count.withLock { count in
-      guard count < limits.adminConnections else { return false }
-      count += 1
-      return true
-    }
+    let isTaken = count.wrappingAdd(1, ordering: .relaxed).newValue <= limits.adminConnections
     let thread: ()? = isTaken ? try? Thread.detach(stackBytes: 512 << 10) { self.converse(connection) } : nil
     if thread == nil {
       close(connection)
-      if isTaken { count.withLock { $0 -= 1 } }
+      count.wrappingSubtract(1, ordering: .relaxed)
     }
   }
 
   private func converse(_ connection: Int32) {
     defer {
       close(connection)
-      count.withLock { $0 -= 1 }
+      count.wrappingSubtract(1, ordering: .relaxed)
     }
     let limit = timeval(tv_sec: limits.adminSeconds, tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {

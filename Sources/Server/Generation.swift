@@ -4,7 +4,6 @@ import Glibc
 import Logging
 import Reactor
 import Site
-import Synchronization
 import TLS
 import Worker
 

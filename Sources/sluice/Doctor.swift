@@ -37,8 +37,8 @@ extension Diagnosis {
   fileprivate var json: String {
     let checks = findings.map { finding in
       """
-      {"check": \(Settings.quoted(finding.subject)), "state": "\(finding.state.rawValue)", \
-      "finding": \(Settings.quoted(finding.text))}
+      {"check": \(finding.subject.jsonString), "state": "\(finding.state.rawValue)", \
+      "finding": \(finding.text.jsonString)}
       """
     }
     return "{\"kernel_tls\": \(hasKernelTLS), \"checks\": [\n  \(checks.joined(separator: ",\n  "))\n]}"

@@ -20,13 +20,7 @@ import Testing
   {
     let sluice = try SluiceProcess(
       site.path, listeners, flags: ["--admin", "127.0.0.1:0"] + flags, prefix: prefix)
-    var url = ""
-    try waitUntil("the admin listener is told") {
-      let line = sluice.process.errorOutput.split(separator: "\n").first { $0.hasPrefix("admin http://") }
-      url = line.map { String($0.dropFirst("admin ".count)) } ?? ""
-      return !url.isEmpty
-    }
-    return (sluice, url)
+    return (sluice, try sluice.adminPlace())
   }
 
   /// The values of a metric, by its labels as they are written.

@@ -29,12 +29,7 @@ struct FleetTests {
         "--ticket-key-file", folder.path + "/ticket.key", "--proxy-protocol", "127.0.0.0/8", "--admin",
         "127.0.0.1:0", "--access-log", log, "--access-log-format", "json",
       ])
-    var port: UInt16?
-    try waitUntil("the admin listener is told") {
-      let line = sluice.process.errorOutput.split(separator: "\n").first { $0.hasPrefix("admin http://") }
-      port = line?.split(separator: ":").last.flatMap { UInt16($0) }
-      return port != nil
-    }
+    let port = try sluice.adminPlace().split(separator: ":").last.flatMap { UInt16($0) }
     return Machine(sluice: sluice, adminPort: try #require(port), log: log)
   }
 

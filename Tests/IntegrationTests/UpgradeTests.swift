@@ -57,12 +57,8 @@ import Testing
   @Test(arguments: [true, false]) func whatBelongsToIt(isUnix: Bool) throws {
     let place = isUnix ? folder.path + "/admin" : "127.0.0.1:0"
     let server = try UpgradableServer(.plain, site, folder, ["--admin", place])
-    var url = "http://x"
-    try waitUntil("the admin listener is told") {
-      let line = server.sluice.process.errorOutput.split(separator: "\n").first { $0.hasPrefix("admin ") }
-      if let line, !isUnix { url = String(line.dropFirst("admin ".count)) }
-      return line != nil
-    }
+    let told = try server.sluice.adminPlace()
+    let url = isUnix ? "http://x" : told
     let flags = isUnix ? ["--unix-socket", place] : []
     for _ in 0..<3 {
       _ = try Curl.get(server.sluice.url("http") + "/hello.txt")

@@ -20,22 +20,22 @@ struct StatusJSON {
       guard let root = site.root else { return nil }
       let count = metrics.statuses.all.filter { $0.site == number }.reduce(0) { $0 + $1.count }
       return Self.object([
-        ("name", Self.string(site.name)), ("root", Self.string(root)), ("responses", "\(count)"),
+        ("name", site.name.jsonString), ("root", root.jsonString), ("responses", "\(count)"),
       ])
     }
     let certificates = status.certificates.map { certificate in
       Self.object([
-        ("file", Self.string(certificate.file)), ("key", Self.string(certificate.keyType)),
-        ("names", "[\(certificate.names.map(Self.string).joined(separator: ","))]"),
+        ("file", certificate.file.jsonString), ("key", certificate.keyType.jsonString),
+        ("names", "[\(certificate.names.map(\.jsonString).joined(separator: ","))]"),
         ("days", "\(Int((Double(certificate.expiry - now) / 86_400).rounded(.down)))"),
       ])
     }
     text = Self.object([
-      ("version", Self.string(status.facts.version)), ("state", Self.string(status.state.rawValue)),
+      ("version", status.facts.version.jsonString), ("state", status.state.rawValue.jsonString),
       ("started", "\(status.facts.started)"), ("now", "\(now)"),
-      ("urls", "[\(status.facts.urls.map(Self.string).joined(separator: ","))]"),
+      ("urls", "[\(status.facts.urls.map(\.jsonString).joined(separator: ","))]"),
       ("sites", "[\(sites.joined(separator: ","))]"),
-      ("kernel_tls", status.facts.kernelTLS.map(Self.string) ?? "null"),
+      ("kernel_tls", status.facts.kernelTLS.map(\.jsonString) ?? "null"),
       ("requests", "\(metrics.requests)"),
       ("bytes", "\(metrics.bytesPlain + metrics.bytesKernel + metrics.bytesUser)"),
       (
@@ -58,7 +58,7 @@ struct StatusJSON {
         Self.object(statuses.sorted { $0.key < $1.key }.map { ("\($0.key)", "\($0.value)") })
       ),
       ("certificates", "[\(certificates.joined(separator: ","))]"),
-      ("warnings", "[\(Self.warnings(status, now).map(Self.string).joined(separator: ","))]"),
+      ("warnings", "[\(Self.warnings(status, now).map(\.jsonString).joined(separator: ","))]"),
       (
         "process",
         Self.object([
@@ -90,20 +90,6 @@ struct StatusJSON {
   }
 
   private static func object(_ members: [(String, String)]) -> String {
-    "{\(members.map { "\(string($0)):\($1)" }.joined(separator: ","))}"
-  }
-
-  private static func string(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": quoted += "\\\(scalar)"
-      case "\u{0}"..."\u{1F}", "\u{7F}":
-        let digits = String(scalar.value, radix: 16)
-        quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: quoted.unicodeScalars.append(scalar)
-      }
-    }
-    return quoted + "\""
+    "{\(members.map { "\($0.jsonString):\($1)" }.joined(separator: ","))}"
   }
 }

@@ -86,8 +86,10 @@ struct AccessFormat {
 
   // The numbers of `AccessRecord.Text`, as constants.
   private static var requestLine: Int { 0 }
+  private static var host: Int { 1 }
   private static var referer: Int { 2 }
   private static var userAgent: Int { 3 }
+  private static var serverName: Int { 4 }
   private static var subject: Int { 5 }
 
   // MARK: JSON
@@ -103,7 +105,7 @@ struct AccessFormat {
     address.append(record, to: &lines)
     lines.append("\",\"client_port\":")
     lines.append(decimal: UInt64(record.port))
-    let line = record.text(.requestLine, in: texts)
+    let line = Self.text(Self.requestLine, of: record, texts)
     let first = line.indices.first { line[$0] == UInt8(ascii: " ") } ?? line.count
     let last = line.indices.last { $0 > first && line[$0] == UInt8(ascii: " ") } ?? line.count
     lines.append(",\"method\":\"", json: line.extracting(..<first))
@@ -111,7 +113,7 @@ struct AccessFormat {
       ",\"target\":\"", json: line.extracting(min(first + 1, last)..<last))
     lines.append(
       ",\"protocol\":\"", json: line.extracting(min(last + 1, line.count)...))
-    lines.append(",\"host\":\"", json: record.text(.host, in: texts))
+    lines.append(",\"host\":\"", json: Self.text(Self.host, of: record, texts))
     lines.append(",\"status\":")
     lines.append(decimal: UInt64(record.status))
     lines.append(",\"bytes\":")
@@ -122,8 +124,8 @@ struct AccessFormat {
     lines.append(decimal: UInt64(max(0, record.content - record.bySendfile)))
     lines.append(",\"duration_ms\":")
     lines.append(decimal: UInt64(record.duration))
-    lines.append(",\"referer\":\"", json: record.text(.referer, in: texts))
-    lines.append(",\"user_agent\":\"", json: record.text(.userAgent, in: texts))
+    lines.append(",\"referer\":\"", json: Self.text(Self.referer, of: record, texts))
+    lines.append(",\"user_agent\":\"", json: Self.text(Self.userAgent, of: record, texts))
     lines.append(record.flags.contains(.missed) ? ",\"cache\":\"miss\"" : ",\"cache\":\"hit\"")
     lines.append(record.flags.contains(.waited) ? ",\"waited\":true" : ",\"waited\":false")
     lines.append(record.flags.contains(.isWhole) ? ",\"complete\":true" : ",\"complete\":false")
@@ -147,8 +149,8 @@ struct AccessFormat {
     lines.append(",\"cipher\":\"")
     lines.append(Array(KernelTLS.cipherName(record.cipher).utf8).span)
     lines.append(record.flags.contains(.resumed) ? "\",\"resumed\":true" : "\",\"resumed\":false")
-    lines.append(",\"sni\":\"", json: record.text(.serverName, in: texts))
-    lines.append(",\"client_subject\":\"", json: record.text(.subject, in: texts))
+    lines.append(",\"sni\":\"", json: Self.text(Self.serverName, of: record, texts))
+    lines.append(",\"client_subject\":\"", json: Self.text(Self.subject, of: record, texts))
     lines.append(UInt8(ascii: "}"))
   }
 }

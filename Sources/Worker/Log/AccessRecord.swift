@@ -55,15 +55,6 @@ package struct AccessRecord: BitwiseCopyable {
     case subject
   }
 
-  /// One of the texts that follow.
-  @_lifetime(copy texts)
-  @inline(__always)
-  package func text(_ text: Text, in texts: Span<UInt8>) -> Span<UInt8> {
-    let end = Int(ends[text.rawValue])
-    let start = text.rawValue == 0 ? 0 : Int(ends[text.rawValue &- 1])
-    return texts.extracting(start..<end)
-  }
-
   /// Bytes before the texts.
   static var headerSize: Int { (MemoryLayout<AccessRecord>.size + 7) & ~7 }
 }

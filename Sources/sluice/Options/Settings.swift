@@ -1,4 +1,5 @@
 import ArgumentParser
+import Server
 import Glibc
 
 /// What somebody has said of an option, and where.
@@ -123,22 +124,7 @@ struct Settings {
   /// A number, true or false as it is, anything else as a string.
   static func toml(_ text: String) -> String {
     if Int(text).map(String.init) == text || text == "true" || text == "false" { return text }
-    return quoted(text)
-  }
-
-  /// A string, which JSON has just so.
-  static func quoted(_ text: String) -> String {
-    var string = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\\", "\"": string += "\\\(scalar)"
-      case "\u{0}"..."\u{1F}", "\u{7F}":
-        let digits = String(scalar.value, radix: 16)
-        string += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: string.unicodeScalars.append(scalar)
-      }
-    }
-    return "\"\(string)\""
+    return text.jsonString
   }
 
   /// What is said of all options but those of which others say something.

@@ -92,6 +92,17 @@ final class SluiceProcess {
   var plainPort: UInt16 { get throws { try port("http") } }
   var securePort: UInt16 { get throws { try port("https") } }
 
+  /// Where it answers questions about itself, once it has told: a URL, or the path of a socket.
+  func adminPlace() throws -> String {
+    var place: String?
+    try waitUntil("the admin listener is told") {
+      let line = process.errorOutput.split(separator: "\n").first { $0.hasPrefix("admin ") }
+      place = line.map { String($0.dropFirst("admin ".count)) }
+      return place != nil
+    }
+    return place ?? ""
+  }
+
   /// A plaintext connection to it.
   func connect(receiveBuffer: Int32? = nil) throws -> RawConnection {
     try RawConnection(port: plainPort, receiveBuffer: receiveBuffer)

@@ -13,7 +13,7 @@ final class Generation {
   let configuration: Configuration
   let certificates: CertificateStore?
   private(set) var renewal: Renewal?
-  private(set) var accessLog: AccessLog?
+  let accessLog: AccessLog?
   /// `tls=… ktls=…`, for the announcement; nil without HTTPS.
   let security: String?
   /// What the kernel does of TLS, for people; nil without HTTPS.
@@ -27,40 +27,26 @@ final class Generation {
   /// Codings that were told to be older than their files.
   private var toldCodings: Set<String> = []
 
-  /// Reads and opens all that the configuration names, and has workers serve it at the sockets that `bind` gives; they serve when
-  /// this is done. `predecessor`: whose clients come again with their sessions. Throws if anything of it can't be done, and leaves nothing.
+  /// Has workers serve what is `loaded` at the sockets that `bind` gives; they serve when this is done. Throws if that can't be,
+  /// and leaves nothing.
   init(
-    _ configuration: Configuration, supervisor: SharedWaker, log: Logger,
-    after predecessor: Generation? = nil,
-    bind: () throws -> Binding
+    _ loaded: LoadedConfiguration, supervisor: SharedWaker, bind: () throws -> Binding
   ) throws(StartError) {
-    var log = log
-    log.logLevel = configuration.logLevel
-    (self.configuration, self.log) = (configuration, log)
-    let sites = try Self.sites(configuration, log)
-    let passwordFiles = try PasswordFile.all(of: configuration.sites)
-    let secure = try configuration.secure.map { secure throws(StartError) in
-      try SecureSetup(
-        secure, sites: configuration.sites, limits: configuration.limits,
-        tickets: predecessor?.certificates?.tickets)
-    }
+    (configuration, log) = (loaded.configuration, loaded.log)
+    let (secure, limits) = (loaded.secure, loaded.limits)
     (certificates, security, kernelTLS) = (secure?.certificates, secure?.description, secure?.kernelTLS)
-    let limits = try Self.limits(configuration, log)
-    let accessLog = try configuration.accessLog.map { accessLog throws(StartError) in
-      try AccessLog(accessLog, workers: configuration.workers, limits: limits, log: log)
-    }
-    pool = WorkerPool(limits: limits, accessLog: accessLog, supervisor: supervisor)
-    self.accessLog = accessLog
+    accessLog = loaded.accessLog
+    pool = WorkerPool(limits: limits, accessLog: loaded.accessLog, supervisor: supervisor)
     /// Workers whose sockets are their own.
     var taken = 0
     do {
       binding = try bind()
       let loader = try FileLoader.start(configuration.sites, limits: limits)
       self.loader = loader
-      let passwords = try Passwords.start(passwordFiles, limits: limits, log: log)
+      let passwords = try Passwords.start(loaded.passwordFiles, limits: limits, log: log)
       self.passwords = passwords
       let service = service(
-        sites, passwords, securePort: binding.securePort,
+        loaded.sites, passwords, securePort: binding.securePort,
         requiresKernelTLS: secure?.requiresKernelTLS ?? false)
       for number in 0..<configuration.workers {
         taken += 1
@@ -68,7 +54,7 @@ final class Generation {
         try pool.start(listeners, service: service, loader: loader)
       }
       try pool.waitUntilServing()
-      renewal = try secure.map { [controls = pool.controls] secure throws(Errno) in
+      renewal = try secure.map { [controls = pool.controls, log] secure throws(Errno) in
         try Renewal(secure.certificates, limits: limits, log: log) { context in
           for control in controls { control.use(context) }
         }
@@ -79,36 +65,6 @@ final class Generation {
       finish()
       throw StartError("\(error)")
     }
-  }
-
-  private static func sites(_ configuration: Configuration, _ log: Logger) throws(StartError) -> [ServedSite]
-  {
-    let sites: [ServedSite]
-    do throws(RootError) {
-      sites = try configuration.sites.map { site throws(RootError) in
-        ServedSite(
-          site,
-          root: try DocumentRoot(
-            path: site.root, isShared: configuration.workers > 1, followsLinks: site.followsLinks))
-      }
-    } catch {
-      throw StartError("\(error)")
-    }
-    if sites.contains(where: \.lacksLinks) {
-      log.warning(
-        "no openat2 here (Linux 5.6, and allowed by the sandbox): symbolic links in the folder are not followed"
-      )
-    }
-    return sites
-  }
-
-  private static func limits(_ configuration: Configuration, _ log: Logger) throws(StartError) -> Limits {
-    var limits = ConnectionMemory.fit(
-      try DescriptorBudget.fit(
-        configuration.limits, workers: configuration.workers, folders: configuration.sites.count, log: log),
-      workers: configuration.workers)
-    limits.cacheMemory = configuration.cacheMemory ?? Limits.cacheMemory(of: MachineMemory.bytes)
-    return limits
   }
 
   private func service(

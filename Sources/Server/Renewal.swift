@@ -50,19 +50,16 @@ final class Renewal: Sendable {
   /// Looks no more.
   func end() { isOver.store(true, ordering: .releasing) }
 
-  /// Reads all files anew, and uses what they say, or, if something is wrong with one, what was in use before: false then.
-  func reload() -> Bool {
-    turn.withLock { _ in
+  /// Reads all files anew, and uses what they say: how many certificates are new. Throws if something is wrong with one, and what
+  /// was in use stays in use then.
+  func reload() throws(ConfigurationError) -> Int {
+    let news = turn.withLock { _ in
       let news = certificates.reload()
-      for problem in news.problems { log.error("not reloaded, nothing is changed: \(problem)") }
       take(news)
-      if news.problems.isEmpty {
-        log.notice(
-          "reloaded: \(news.renewed.isEmpty ? "no certificate is new" : "\(news.renewed.count) new certificates")"
-        )
-      }
-      return news.problems.isEmpty
+      return news
     }
+    guard news.problems.isEmpty else { throw ConfigurationError(news.problems) }
+    return news.renewed.count
   }
 
   private func take(_ news: CertificateStore.News) {

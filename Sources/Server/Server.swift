@@ -36,7 +36,7 @@ public enum Server {
   /// `listening https://127.0.0.1:8443 tls=1.2,1.3 ktls=on`.
   public static func run(
     _ configuration: Configuration, log: Logger, announce: (String) -> Void,
-    reread: () throws(ConfigurationError) -> Configuration
+    reread: @escaping @Sendable () throws(ConfigurationError) -> Configuration
   ) throws(StartError) {
     // OpenSSL's control messages on a kernel TLS socket lack MSG_NOSIGNAL (openssl#23033).
     signal(SIGPIPE, SIG_IGN)
@@ -45,7 +45,8 @@ public enum Server {
       let signals = try Signals()
       let inherited = try InheritedSockets.take()
       try inherited.check(configuration)
-      var supervisor = try Supervisor(configuration, inherited: inherited, log: log)
+      var supervisor = try Supervisor(
+        configuration, inherited: inherited, log: log, reread: reread)
       let admin = try configuration.admin.map { place throws(StartError) in
         try AdminListener(
           place, inherited: inherited.admin, status: supervisor.status, limits: configuration.limits)
@@ -54,11 +55,13 @@ public enum Server {
       supervisor.admin = admin
       let pidFile = configuration.pidFile.map(PIDFile.init)
       try pidFile?.write()
-      defer { pidFile?.remove(alsoOf: supervisor.killedSuccessor) }
       for line in supervisor.listening { announce("listening \(line)") }
       if let admin, let place = configuration.admin { announce("admin \(admin.url(place))") }
-      supervisor.supervise(until: signals, reread: reread)
+      supervisor.supervise(until: signals)
+      pidFile?.remove(alsoOf: supervisor.killedSuccessor)
       if !supervisor.isRelieved, case .path(let path) = configuration.admin { unsafe unlink(path) }
+      // What exit(3) waits for may be held by a thread that hangs.
+      if supervisor.isReloading { _exit(0) }
     } catch {
       throw StartError("\(error)")
     }

@@ -1,5 +1,3 @@
-import Access
-import Files
 import Glibc
 import Logging
 import Reactor
@@ -27,19 +25,31 @@ struct Supervisor {
   private var successorEnd: UInt64 = 0
   /// One that has not.
   private(set) var killedSuccessor: pid_t?
+  /// What the configuration says now.
+  private let reread: @Sendable () throws(ConfigurationError) -> Configuration
+  /// Files are being read anew.
+  private var reload: Reload?
+  /// When it is to be said that this takes long, in milliseconds of the monotonic clock.
+  private var reloadWarning: UInt64?
   /// Somebody has asked for it meanwhile.
   private var reloadIsDue = false
   /// Another process has taken over.
   private(set) var isRelieved = false
+  /// Files are being read anew, by a thread that may hang.
+  var isReloading: Bool { reload != nil }
   /// Who answers questions here.
   var admin: AdminListener?
 
   /// Has workers serve what the configuration says, at sockets that were `inherited` or at its own. Throws why they can't.
-  init(_ configuration: Configuration, inherited: InheritedSockets, log: Logger) throws {
+  init(
+    _ configuration: Configuration, inherited: InheritedSockets, log: Logger,
+    reread: @escaping @Sendable () throws(ConfigurationError) -> Configuration
+  ) throws {
     self.log = log
     self.log.logLevel = configuration.logLevel
+    self.reread = reread
     waker = try SharedWaker()
-    current = try Generation(configuration, supervisor: waker, log: log) {
+    current = try Generation(LoadedConfiguration(configuration, log: log), supervisor: waker) {
       try Binding(configuration, inherited: inherited)
     }
     status = ServerStatus(version: configuration.version)
@@ -58,35 +68,29 @@ struct Supervisor {
   private var generations: [Generation] { earlier + [current] }
 
   /// Until a signal has come to stop, and the workers have ended. A worker that does not end in time ends with the process, here.
-  mutating func supervise(
-    until signals: borrowing Signals, reread: () throws(ConfigurationError) -> Configuration
-  ) {
+  mutating func supervise(until signals: borrowing Signals) {
     status.state = .serving
     // Whoever is relieved tells the manager whom to listen to.
     if predecessor.areTakenOver { predecessor.noteServing() } else { manager.noteReady(status.summary) }
     while !generations.allSatisfy(\.hasEnded) {
       finishEarlier()
+      lookAtReload()
       let hasMore = lookAtWorkers()
       let now = Clock.monotonicMilliseconds()
       if let end, end <= now { endWithoutWorkers() }
-      if successor != nil, successorEnd <= now {
-        giveUpSuccessor()
-        if reloadIsDue { noteReload(reread) }
-      }
-      let wait = min(
-        end.map { Int32(clamping: $0 - now) } ?? .max, watchdog.map { Int32(clamping: $0.interval) } ?? .max,
-        hasMore ? Int32(Troubles.period) : .max,
-        successor == nil ? .max : Int32(clamping: successorEnd - min(successorEnd, now)))
-      switch signals.wait(
-        or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait == .max ? -1 : wait)
-      {
+      if successor != nil, successorEnd <= now { giveUpSuccessor() }
+      if let reloadWarning, reloadWarning <= now { warnOfSlowReload() }
+      let next = [
+        end, successor.map { _ in successorEnd }, reloadWarning, watchdog.map { now + $0.interval },
+        hasMore ? now + Troubles.period : nil,
+      ].compactMap { $0 }.min()
+      let wait = next.map { Int32(clamping: $0 - min($0, now)) } ?? -1
+      switch signals.wait(or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait) {
       case .none: continue
-      case .reload where end == nil && !isRelieved:
-        // Whoever takes over is told, too.
-        if successor != nil { reloadIsDue = true } else { noteReload(reread) }
+      case .reload where end == nil && !isRelieved: beginReload()
       case .reload: log.notice("SIGHUP: the server is stopping, or another process has taken over")
       case .upgrade: upgrade()
-      case .readable: lookAtSuccessor(reread)
+      case .readable: lookAtSuccessor()
       case .reopen: reopenLogs()
       case .other(let message): log.notice("\(message)")
       case .stop(let signal): stop(signal)
@@ -172,14 +176,14 @@ struct Supervisor {
   }
 
   /// It serves, or has ended.
-  private mutating func lookAtSuccessor(_ reread: () throws(ConfigurationError) -> Configuration) {
+  private mutating func lookAtSuccessor() {
     guard let successor else { return }
     self.successor = nil
     if let end = successor.end() {
       log.error(
         "not upgraded: process \(successor.process) has ended \(end), and may have said why; this one goes on"
       )
-      if reloadIsDue { noteReload(reread) }
+      if reloadIsDue { beginReload() }
       return
     }
     isRelieved = true
@@ -199,59 +203,61 @@ struct Supervisor {
     successor.kill()
     killedSuccessor = successor.process
     log.error("not upgraded: process \(successor.process) did not serve in time, or at all, and was ended")
+    if reloadIsDue, end == nil { beginReload() }
   }
 
   // MARK: Reload
 
-  private mutating func noteReload(_ reread: () throws(ConfigurationError) -> Configuration) {
+  /// Has files read anew, unless somebody else has just begun to: then after that. Whoever takes over is told, too.
+  private mutating func beginReload() {
+    guard reload == nil, successor == nil else {
+      reloadIsDue = true
+      return log.notice(
+        "SIGHUP: files are being read already, by this process or a new one: once more after that")
+    }
     reloadIsDue = false
     manager.noteReloading()
-    let isDone = reload(reread)
+    reload = Reload(of: current, waker: waker, log: log, reread: reread)
+    reloadWarning = Clock.monotonicMilliseconds() + current.configuration.limits.reloadWarningMilliseconds
+  }
+
+  private mutating func warnOfSlowReload() {
+    reloadWarning = nil
+    log.warning(
+      "still reading the configuration and its files: a file system may hang; nothing is changed yet")
+  }
+
+  /// Goes over to what was read, or, if anything is wrong with it, to nothing.
+  private mutating func lookAtReload() {
+    guard let outcome = reload?.outcome else { return }
+    (reload, reloadWarning) = (nil, nil)
+    guard end == nil, !isRelieved else {
+      if case .new(let loaded) = outcome { loaded.discard() }
+      return
+    }
+    var problems: [String] = []
+    switch outcome {
+    case .same(let message): log.notice("\(message)")
+    case .refused(let reasons): problems = reasons
+    case .new(let loaded):
+      do throws(StartError) { try goOver(to: loaded) } catch { problems = [error.description] }
+    }
+    for problem in problems { log.error("not reloaded, nothing is changed: \(problem)") }
+    let isDone = problems.isEmpty
     status.noteReload(isDone: isDone)
     manager.noteReady(isDone ? status.summary : "not reloaded, see the log; \(status.summary)")
+    if reloadIsDue { beginReload() }
   }
 
-  /// Goes over to what the configuration says now, with all the files that it names, or, if anything is wrong with it, to
-  /// nothing: false then.
-  private mutating func reload(_ reread: () throws(ConfigurationError) -> Configuration) -> Bool {
-    do throws(ConfigurationError) {
-      let configuration = try reread()
-      // Connections and caches stay as they are.
-      if configuration == current.configuration {
-        do throws(StartError) {
-          _ = try PasswordFile.all(of: configuration.sites)
-        } catch {
-          throw ConfigurationError([error.description])
-        }
-        if let renewal = current.renewal { return renewal.reload() }
-        log.notice("SIGHUP: nothing is new")
-        return true
-      }
-      let fixed = configuration.changes(from: current.configuration)
-      guard fixed.isEmpty else { throw ConfigurationError(fixed) }
-      try goOver(to: configuration)
-      return true
-    } catch {
-      for problem in error.problems { log.error("not reloaded, nothing is changed: \(problem)") }
-      return false
-    }
-  }
-
-  private mutating func goOver(to configuration: Configuration) throws(ConfigurationError) {
-    do throws(StartError) {
-      let old = current
-      let new = try Generation(configuration, supervisor: waker, log: log, after: old) {
-        try old.binding.copy()
-      }
-      log.logLevel = configuration.logLevel
-      status.note(serving: new)
-      // Whatever comes is taken by the new one, or by both for a moment.
-      old.handOver()
-      earlier.append(old)
-      current = new
-    } catch {
-      throw ConfigurationError([error.description])
-    }
+  private mutating func goOver(to loaded: LoadedConfiguration) throws(StartError) {
+    let (old, configuration) = (current, loaded.configuration)
+    let new = try Generation(loaded, supervisor: waker) { try old.binding.copy() }
+    log.logLevel = configuration.logLevel
+    status.note(serving: new)
+    // Whatever comes is taken by the new one, or by both for a moment.
+    old.handOver()
+    earlier.append(old)
+    current = new
     let most = configuration.limits.earlierConfigurations
     if earlier.count > most {
       log.warning("more than \(most) earlier configurations still serve connections: the oldest one stops")
@@ -259,31 +265,6 @@ struct Supervisor {
     }
     for warning in Server.warnings(configuration) { log.warning("\(warning)") }
     log.notice("reloaded: the new configuration is in use")
-  }
-}
-
-extension Configuration {
-  /// What is not as in an earlier one and can't change while the process lives, a line each.
-  fileprivate func changes(from old: Configuration) -> [String] {
-    var changes: [String] = []
-    func compare<Value: Equatable>(_ name: String, _ value: (Configuration) -> Value) {
-      if value(self) != value(old) {
-        changes.append("\(name) can't change while the server runs: start it anew")
-      }
-    }
-    if (port == nil) != (old.port == nil) || (secure == nil) != (old.secure == nil) {
-      changes.append(
-        "HTTP or HTTPS can't be added or left out (cert, plaintext, tls-only) while the server runs: start it anew"
-      )
-    } else {
-      compare("port", \.port)
-      compare("tls-port", \.secure?.port)
-    }
-    compare("address", \.host)
-    compare("workers", \.workers)
-    compare("admin", \.admin)
-    compare("pid-file", \.pidFile)
-    return changes
   }
 }
 

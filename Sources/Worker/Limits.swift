@@ -148,6 +148,8 @@ public struct Limits: Equatable, Sendable {
   public var lingerMilliseconds: UInt64 = 5_000
   /// Time for a client that was answered to ask once more, when other workers take over.
   public var lastRequestMilliseconds: UInt64 = 1_000
+  /// Time after which it is told that a reload still reads files.
+  public var reloadWarningMilliseconds: UInt64 = 10_000
   /// Configurations from before a reload whose connections go on, at most: the oldest one stops then.
   public var earlierConfigurations = 8
   /// Time for another process to take over; then it is ended.

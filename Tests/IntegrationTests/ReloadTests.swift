@@ -21,8 +21,12 @@ import Testing
       listeners: listeners)
   }
 
+  private func whole(_ text: String) -> [UInt8] {
+    Array("root = \"\(site.path)\"\nport = 0\n\(text)\n".utf8)
+  }
+
   private func write(_ text: String) throws {
-    try writeFile((folder.path + "/new"), Array("root = \"\(site.path)\"\nport = 0\n\(text)\n".utf8))
+    try writeFile(folder.path + "/new", whole(text))
     guard unsafe rename((folder.path + "/new"), (folder.path + "/sluice.toml")) == 0 else {
       throw TestFailure("rename")
     }
@@ -98,6 +102,39 @@ import Testing
     try write(text)
     try writeFile(users, Array("nonsense\n".utf8))
     try reload(sluice, until: "not reloaded, nothing is changed: \(users)")
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// A file system that hangs holds up neither clients nor signals, and what it has said at last is used.
+  @Test func aFileThatHangs() throws {
+    let sluice = try serve("header = \"X-Version: 1\"")
+    /// Nothing comes, and no end, until it is closed.
+    func hang() throws -> Int32 {
+      try Shell.require(["mkfifo", folder.path + "/fifo"])
+      let writer = unsafe open(folder.path + "/fifo", O_RDWR | O_CLOEXEC)
+      guard unsafe rename(folder.path + "/fifo", folder.path + "/sluice.toml") == 0 else {
+        throw TestFailure("rename")
+      }
+      let text = "files are being read already"
+      let before = sluice.process.errorOutput.ranges(of: text).count
+      // Two that come at once are one: signal(7).
+      try waitUntil("the second one is noted") {
+        sluice.process.signal(SIGHUP)
+        return sluice.process.errorOutput.ranges(of: text).count > before
+      }
+      return writer
+    }
+    let writer = try hang()
+    #expect(try value(sluice, "x-version") == "1")
+    try write("header = \"X-Version: 2\"")
+    let said = whole("header = \"X-Version: 3\"")
+    #expect(unsafe Glibc.write(writer, said, said.count) == said.count)
+    close(writer)
+    // It was asked for twice: what the FIFO said is read, and then the file.
+    try waitUntil("both are done") { sluice.process.errorOutput.ranges(of: "is in use").count == 2 }
+    #expect(try value(sluice, "x-version") == "2")
+    let last = try hang()
+    defer { close(last) }
     #expect(try sluice.stop() == 0)
   }
 

@@ -27,18 +27,17 @@ enum TextFile {
   private static func bytes(of path: String) -> [UInt8]? {
     // Not to wait for who writes to a FIFO.
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-    guard descriptor >= 0, fcntl(descriptor, F_SETFL, 0) == 0, let file = unsafe fdopen(descriptor, "r")
-    else {
-      return nil
-    }
-    defer { unsafe fclose(file) }
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    guard fcntl(descriptor, F_SETFL, 0) == 0 else { return nil }
     var bytes: [UInt8] = []
     var part = [UInt8](repeating: 0, count: 16_384)
     while true {
-      let count = unsafe fread(&part, 1, part.count, file)
+      let count = unsafe Glibc.read(descriptor, &part, part.count)
+      if count < 0, errno == EINTR { continue }
+      if count < 0 { return nil }
       bytes += part[..<count]
-      if unsafe ferror(file) != 0 { return nil }
-      if count < part.count || bytes.count > Limits.configurationFile { return bytes }
+      if count == 0 || bytes.count > Limits.configurationFile { return bytes }
     }
   }
 }

@@ -177,31 +177,20 @@ extension ListeningSocket {
 
   /// The same at a path, for whom its file's mode lets in: 0660.
   public static func bindBlocking(unixPath path: String) throws(Errno) -> Int32 {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8)
-    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-      throw Errno(rawValue: ENAMETOOLONG)
-    }
-    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    guard let address = UnixAddress(Array(path.utf8)) else { throw Errno(rawValue: ENAMETOOLONG) }
     let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-    func call(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-      unsafe withUnsafePointer(to: address) { address in
-        unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-        }
-      }
-    }
     // Left over from a process that was killed. A file that is no socket refuses connections, too, and stays.
     var status = stat()
     if unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK {
       let probe = socket(AF_UNIX, type, 0)
-      if unsafe call({ unsafe connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED { unsafe unlink(path) }
+      let isRefused =
+        unsafe address.withSocketAddress { unsafe connect(probe, $0, $1) } != 0 && errno == ECONNREFUSED
+      if isRefused { unsafe unlink(path) }
       close(probe)
     }
     let descriptor = socket(AF_UNIX, type, 0)
     guard descriptor >= 0 else { throw Errno.current }
-    let isBound = unsafe call({ unsafe bind(descriptor, $0, $1) }) == 0
+    let isBound = address.bind(descriptor)
     if isBound { unsafe chmod(path, 0o660) }
     return try listening(descriptor, isBound)
   }
@@ -213,16 +202,7 @@ extension ListeningSocket {
 
   /// Whether a socket is bound to a path: unix(7).
   public static func isBound(_ descriptor: Int32, toUnixPath path: String) -> Bool {
-    var (address, length) = (sockaddr_un(), socklen_t(MemoryLayout<sockaddr_un>.size))
-    let isKnown = unsafe withUnsafeMutablePointer(to: &address) { address in
-      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe getsockname(descriptor, $0, &length) == 0
-      }
-    }
-    guard isKnown, address.sun_family == sa_family_t(AF_UNIX) else { return false }
-    return unsafe withUnsafeBytes(of: address.sun_path) {
-      unsafe $0.prefix { $0 != 0 }.elementsEqual(path.utf8)
-    }
+    UnixAddress(boundTo: descriptor)?.name == Array(path.utf8)
   }
 
   private static func listening(_ descriptor: Int32, _ isBound: Bool) throws(Errno) -> Int32 {

@@ -45,6 +45,8 @@ public enum Server {
       let signals = try Signals()
       let inherited = try InheritedSockets.take()
       try inherited.check(configuration)
+      let pidFile = configuration.pidFile.map(PIDFile.init)
+      try pidFile?.check(predecessor: inherited.areTakenOver ? getppid() : nil)
       var supervisor = try Supervisor(
         configuration, inherited: inherited, log: log, reread: reread)
       let admin = try configuration.admin.map { place throws(StartError) in
@@ -53,7 +55,6 @@ public enum Server {
       }
       try admin?.start()
       supervisor.admin = admin
-      let pidFile = configuration.pidFile.map(PIDFile.init)
       try pidFile?.write()
       for line in supervisor.listening { announce("listening \(line)") }
       if let admin, let place = configuration.admin { announce("admin \(admin.url(place))") }

@@ -44,12 +44,12 @@ struct Signals: ~Copyable {
   enum News {
     /// The server shall stop.
     case stop(Int32)
-    /// What files say shall be used from now on.
-    case reload
+    /// What files say shall be used from now on; who waits to hear of that.
+    case reload(SignalSender?)
     /// The access log shall be written to a new file.
     case reopen
-    /// Another process shall take over.
-    case upgrade
+    /// Another process shall take over; who waits to hear of that.
+    case upgrade(SignalSender?)
     /// The other descriptor is readable.
     case readable
     /// Another signal, and what to say of it.
@@ -74,9 +74,9 @@ struct Signals: ~Copyable {
       return polled[2].revents != 0 ? .readable : .none
     }
     let number = Int32(info.ssi_signo)
-    if number == Self.reload { return .reload }
+    if number == Self.reload { return .reload(SignalSender(info)) }
     if number == Self.reopen { return .reopen }
-    if number == Self.upgrade { return .upgrade }
+    if number == Self.upgrade { return .upgrade(SignalSender(info)) }
     if let (_, message) = Self.others.first(where: { $0.0 == number }) { return .other(message) }
     return .stop(number)
   }

@@ -23,16 +23,20 @@ struct Supervisor {
   private var successor: Successor?
   /// When it has to, in milliseconds of the monotonic clock.
   private var successorEnd: UInt64 = 0
+  /// Who waits to hear of that.
+  private var upgradeSender: SignalSender?
   /// One that has not.
   private(set) var killedSuccessor: pid_t?
   /// What the configuration says now.
   private let reread: @Sendable () throws(ConfigurationError) -> Configuration
   /// Files are being read anew.
   private var reload: Reload?
+  /// Who waits to hear of that.
+  private var reloadSenders: [SignalSender] = []
   /// When it is to be said that this takes long, in milliseconds of the monotonic clock.
   private var reloadWarning: UInt64?
-  /// Somebody has asked for it meanwhile.
-  private var reloadIsDue = false
+  /// Who has asked for it meanwhile, and waits to hear of it; nil if nobody has asked.
+  private var dueReload: [SignalSender]?
   /// Another process has taken over.
   private(set) var isRelieved = false
   /// Files are being read anew, by a thread that may hang.
@@ -87,9 +91,8 @@ struct Supervisor {
       let wait = next.map { Int32(clamping: $0 - min($0, now)) } ?? -1
       switch signals.wait(or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait) {
       case .none: continue
-      case .reload where end == nil && !isRelieved: beginReload()
-      case .reload: log.notice("SIGHUP: the server is stopping, or another process has taken over")
-      case .upgrade: upgrade()
+      case .reload(let sender): reload(for: sender)
+      case .upgrade(let sender): upgrade(for: sender)
       case .readable: lookAtSuccessor()
       case .reopen: reopenLogs()
       case .other(let message): log.notice("\(message)")
@@ -131,6 +134,10 @@ struct Supervisor {
     if !isRelieved { manager.noteStopping() }
     log.info("stopping: finishing what is being sent")
     giveUpSuccessor()
+    for sender in reloadSenders + (dueReload ?? []) {
+      sender.answer(isDone: false, ["not reloaded: the server is stopping"])
+    }
+    dueReload = nil
     for generation in generations { generation.end(.stop) }
   }
 
@@ -157,43 +164,57 @@ struct Supervisor {
   // MARK: Upgrade
 
   /// Starts who shall take over.
-  private mutating func upgrade() {
+  private mutating func upgrade(for sender: SignalSender?) {
     guard end == nil, !isRelieved, successor == nil else {
-      return log.notice("SIGUSR2: the server is stopping, or another process is about to take over")
+      let text = "the server is stopping, or another process is about to take over"
+      log.notice("SIGUSR2: \(text)")
+      sender?.answer(isDone: false, ["not upgraded: \(text)"])
+      return
     }
+    upgradeSender = sender
     guard getpid() != 1 else {
-      return log.error(
-        "not upgraded: a container ends with its process 1, which can't have another take over: start a new one"
-      )
+      return noteNotUpgraded(
+        "a container ends with its process 1, which can't have another take over: start a new one")
     }
     do throws(Errno) {
       successor = try Successor(
         current.binding, admin: admin?.descriptor, areGiven: predecessor.areGiven)
       successorEnd = Clock.monotonicMilliseconds() + current.configuration.limits.successorMilliseconds
     } catch {
-      log.error("not upgraded: \(CommandLine.arguments[0]) can't be started: \(error)")
+      noteNotUpgraded("\(CommandLine.arguments[0]) can't be started: \(error)")
     }
+  }
+
+  /// This process goes on, for this reason.
+  private mutating func noteNotUpgraded(_ reason: String) {
+    log.error("not upgraded: \(reason)")
+    status.noteFailedUpgrade()
+    upgradeSender?.answer(isDone: false, ["not upgraded: \(reason)"])
+    upgradeSender = nil
+    if end == nil { beginDueReload() }
   }
 
   /// It serves, or has ended.
   private mutating func lookAtSuccessor() {
     guard let successor else { return }
     self.successor = nil
+    let process = successor.process
     if let end = successor.end() {
-      log.error(
-        "not upgraded: process \(successor.process) has ended \(end), and may have said why; this one goes on"
-      )
-      if reloadIsDue { beginReload() }
-      return
+      return noteNotUpgraded("process \(process) has ended \(end), and may have said why; this one goes on")
     }
     isRelieved = true
     for generation in generations { generation.end(.handOver) }
-    log.notice("process \(successor.process) has taken over: finishing what is being sent")
-    manager.noteRelief(by: successor.process)
+    log.notice("process \(process) has taken over: finishing what is being sent")
+    manager.noteRelief(by: process)
     watchdog = nil
     admin?.end()
+    upgradeSender?.answer(isDone: true, ["process \(process) has taken over"])
     // What it has read may be from before.
-    if reloadIsDue { kill(successor.process, SIGHUP) }
+    if isReloading || dueReload != nil { kill(process, SIGHUP) }
+    for sender in reloadSenders + (dueReload ?? []) {
+      sender.answer(isDone: false, ["process \(process) has just taken over, and was told: see its log"])
+    }
+    dueReload = nil
   }
 
   /// It hangs, or nobody is to take over any more.
@@ -202,20 +223,28 @@ struct Supervisor {
     self.successor = nil
     successor.kill()
     killedSuccessor = successor.process
-    log.error("not upgraded: process \(successor.process) did not serve in time, or at all, and was ended")
-    if reloadIsDue, end == nil { beginReload() }
+    noteNotUpgraded("process \(successor.process) did not serve in time, or at all, and was ended")
   }
 
   // MARK: Reload
 
-  /// Has files read anew, unless somebody else has just begun to: then after that. Whoever takes over is told, too.
-  private mutating func beginReload() {
-    guard reload == nil, successor == nil else {
-      reloadIsDue = true
-      return log.notice(
-        "SIGHUP: files are being read already, by this process or a new one: once more after that")
+  /// Has files read anew; if that, or the start of another process, goes on already, after that.
+  private mutating func reload(for sender: SignalSender?) {
+    let senders = sender.map { [$0] } ?? []
+    guard end == nil, !isRelieved else {
+      let text = "the server is stopping, or another process has taken over"
+      log.notice("SIGHUP: \(text)")
+      for sender in senders { sender.answer(isDone: false, ["not reloaded: \(text)"]) }
+      return
     }
-    reloadIsDue = false
+    dueReload = (dueReload ?? []) + senders
+    if reload == nil, successor == nil { return beginDueReload() }
+    log.notice("SIGHUP: files are being read already, by this process or a new one: once more after that")
+  }
+
+  private mutating func beginDueReload() {
+    guard let senders = dueReload, reload == nil, successor == nil else { return }
+    (reloadSenders, dueReload) = (senders, nil)
     manager.noteReloading()
     reload = Reload(of: current, waker: waker, log: log, reread: reread)
     reloadWarning = Clock.monotonicMilliseconds() + current.configuration.limits.reloadWarningMilliseconds
@@ -235,18 +264,36 @@ struct Supervisor {
       if case .new(let loaded) = outcome { loaded.discard() }
       return
     }
-    var problems: [String] = []
-    switch outcome {
-    case .same(let message): log.notice("\(message)")
-    case .refused(let reasons): problems = reasons
-    case .new(let loaded):
-      do throws(StartError) { try goOver(to: loaded) } catch { problems = [error.description] }
+    var lines: [String]
+    var isDone = true
+    do throws(ConfigurationError) {
+      lines = [try take(outcome)]
+      log.notice("\(lines[0])")
+    } catch {
+      isDone = false
+      lines = error.problems.map { "not reloaded, nothing is changed: \($0)" }
+      for line in lines { log.error("\(line)") }
     }
-    for problem in problems { log.error("not reloaded, nothing is changed: \(problem)") }
-    let isDone = problems.isEmpty
     status.noteReload(isDone: isDone)
     manager.noteReady(isDone ? status.summary : "not reloaded, see the log; \(status.summary)")
-    if reloadIsDue { beginReload() }
+    for sender in reloadSenders { sender.answer(isDone: isDone, lines) }
+    reloadSenders = []
+    beginDueReload()
+  }
+
+  /// What is to be said of it.
+  private mutating func take(_ outcome: Reload.Outcome) throws(ConfigurationError) -> String {
+    switch outcome {
+    case .same(let message): return message
+    case .refused(let problems): throw ConfigurationError(problems)
+    case .new(let loaded):
+      do throws(StartError) {
+        try goOver(to: loaded)
+      } catch {
+        throw ConfigurationError([error.description])
+      }
+      return "reloaded: the new configuration is in use"
+    }
   }
 
   private mutating func goOver(to loaded: LoadedConfiguration) throws(StartError) {
@@ -264,7 +311,6 @@ struct Supervisor {
       earlier[earlier.count - 1 - most].end(.stop)
     }
     for warning in Server.warnings(configuration) { log.warning("\(warning)") }
-    log.notice("reloaded: the new configuration is in use")
   }
 }
 

@@ -1,21 +1,49 @@
 import ArgumentParser
 import Server
 
+/// Which server is meant.
+struct RunningOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The file that the server has written: --pid-file of serve.", valueName: "file"))
+  var pidFile: String?
+
+  @Option(
+    help: ArgumentHelp("The server's process number, as systemd's $MAINPID has it.", valueName: "number"))
+  var process: Int32?
+
+  func validate() throws {
+    guard (pidFile == nil) != (process == nil) else {
+      throw ValidationError("say which server is meant: --pid-file FILE or --process NUMBER")
+    }
+  }
+
+  /// Asks it, and prints what it says. Exit code 1 if it can't do it.
+  func ask(_ question: (RunningServer) throws -> String) throws {
+    do {
+      let server =
+        if let process { try RunningServer(process: process) } else {
+          try RunningServer(pidFile: pidFile ?? "")
+        }
+      Swift.print(try question(server))
+    } catch let error as ConfigurationError {
+      for problem in error.problems { standardError("sluice: \(problem)") }
+      throw ExitCode.failure
+    } catch {
+      throw Failure(description: "\(error)")
+    }
+  }
+}
+
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have a running server serve what its configuration, certificates and keys say now.",
     discussion:
-      "Sends SIGHUP to the process whose number is in the file; the server's log says what came of it.")
+      "Sends it SIGHUP, and waits a minute for what comes of it. Exit code 1, and what is wrong, if nothing has changed."
+  )
 
-  @Option(help: ArgumentHelp("The file that the server has written: --pid-file of serve.", valueName: "file"))
-  var pidFile: String
+  @OptionGroup var server: RunningOptions
 
   func run() throws {
-    do {
-      try PIDFile(pidFile).reload()
-    } catch {
-      throw Failure(description: error.description)
-    }
+    try server.ask { try $0.reload(within: 60) }
   }
 }
 
@@ -23,19 +51,14 @@ struct Upgrade: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have a new process take over from a running server, without losing a connection.",
     discussion: """
-      Sends SIGUSR2 to the process whose number is in the file. It starts the program as it is on the disk now, with its own \
-      arguments and its sockets; when that serves, the old process finishes what it is sending, and ends.
+      Sends it SIGUSR2. It starts the program as it is on the disk now, with its own arguments and its sockets; when that \
+      serves, the old process finishes what it is sending, and ends. Exit code 1, and why, if the old one goes on.
       """)
 
-  @Option(help: ArgumentHelp("The file that the server has written: --pid-file of serve.", valueName: "file"))
-  var pidFile: String
+  @OptionGroup var server: RunningOptions
 
   func run() throws {
-    do {
-      let process = try PIDFile(pidFile).upgrade(within: 60)
-      Swift.print("process \(process) has taken over")
-    } catch {
-      throw Failure(description: error.description)
-    }
+    // The new process has a minute.
+    try server.ask { try $0.upgrade(within: 65) }
   }
 }

@@ -135,6 +135,40 @@ import Testing
     #expect(try value(sluice, "x-version") == "2")
     let last = try hang()
     defer { close(last) }
+    let command = try Subprocess([SluiceProcess.binary] + command(sluice))
+    // It has sent its signal when it waits.
+    try waitUntil("it waits") {
+      try Shell.require(["cat", "/proc/\(command.identifier)/syscall"]).hasPrefix("7 ")
+    }
+    #expect(try sluice.stop() == 0)
+    #expect(try command.wait() == 1)
+    #expect(command.errorOutput == "sluice: not reloaded: the server is stopping\n")
+  }
+
+  private func command(_ sluice: SluiceProcess) -> [String] {
+    ["reload", "--process", "\(sluice.process.identifier)"]
+  }
+
+  /// Whoever asks by the command hears what comes of it, all of it.
+  @Test func theCommand() throws {
+    let sluice = try serve("header = \"X-Version: 1\"")
+    func run() throws -> Shell.Result { try SluiceProcess.run(command(sluice)) }
+    let same = try run()
+    #expect(same.exitStatus == 0 && same.output == "SIGHUP: nothing is new\n", "\(same.text)")
+    try write("header = \"X-Version: 2\"")
+    let done = try run()
+    #expect(done.exitStatus == 0 && done.output == "reloaded: the new configuration is in use\n")
+    #expect(try value(sluice, "x-version") == "2")
+    try write("header = 5\nhosts = 7")
+    let failed = try run()
+    #expect(failed.exitStatus == 1 && failed.output.isEmpty)
+    let lines = failed.errorOutput.split(separator: "\n")
+    #expect(lines.count == 2, "\(failed.errorOutput)")
+    for number in [3, 4] {
+      let place = "sluice: not reloaded, nothing is changed: \(folder.path)/sluice.toml:\(number): "
+      #expect(lines.contains { $0.hasPrefix(place) }, "\(failed.errorOutput)")
+    }
+    #expect(try value(sluice, "x-version") == "2")
     #expect(try sluice.stop() == 0)
   }
 

@@ -140,8 +140,12 @@ import Testing
       site.path, .both(TestCertificates.ecdsa), flags: ["--pid-file", file])
     #expect(readFile(file) == Array("\(sluice.process.identifier)\n".utf8))
     let result = try SluiceProcess.run(["reload", "--pid-file", file])
-    #expect(result.exitStatus == 0 && result.text.isEmpty, "\(result.text)")
-    try waitUntil("it is reloaded") { sluice.process.errorOutput.contains("reloaded: no certificate is new") }
+    #expect(result.exitStatus == 0 && result.text == "reloaded: no certificate is new\n", "\(result.text)")
+    // Another server with this file would take it.
+    let other = try SluiceProcess.run([site.path, "--port", "0", "--pid-file", file])
+    #expect(other.exitStatus == 1, "\(other.text)")
+    #expect(other.errorOutput.contains("process \(sluice.process.identifier), a sluice, has this file"))
+    #expect(readFile(file) == Array("\(sluice.process.identifier)\n".utf8))
     #expect(try sluice.stop() == 0)
     #expect(readFile(file) == nil)
     for (text, expected) in [
@@ -152,6 +156,13 @@ import Testing
       let result = try SluiceProcess.run(["reload", "--pid-file", file])
       #expect(result.exitStatus == 1 && result.errorOutput.contains(expected), "\(result.errorOutput)")
     }
+    // Of one that was killed, it is taken.
+    _ = try SluiceProcess(site.path, flags: ["--pid-file", file]).stop()
+    for arguments in [[], ["--process", "1", "--pid-file", file], ["--process", "x"]] {
+      #expect(try SluiceProcess.run(["reload"] + arguments).exitStatus == 64)
+    }
+    let none = try SluiceProcess.run(["upgrade", "--process", "1"])
+    #expect(none.exitStatus == 1 && none.errorOutput == "sluice: process 1 is no sluice\n")
   }
 
   /// What the manager has given goes on to who takes over, whatever the configuration says of ports.

@@ -31,7 +31,8 @@ import Testing
     let file = folder.path + "/sluice.toml"
     let common = "root = \"\(site.path)\"\nport = 0\n"
     try writeFile(file, Array((common + "workers = 2").utf8))
-    let server = try UpgradableServer(file, folder)
+    let admin = folder.path + "/admin"
+    let server = try UpgradableServer(file, folder, ["--admin", admin])
     let sluice = server.sluice
     for (text, complaint) in [
       ("header = 5", "sluice.toml:3"),
@@ -48,6 +49,11 @@ import Testing
       #expect(try server.number() == sluice.process.identifier)
       #expect(try Curl.get(sluice.url("http") + "/hello.txt").status == 200)
     }
+    let asked = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/pid"])
+    #expect(asked.exitStatus == 1 && asked.output.isEmpty)
+    #expect(asked.errorOutput.hasPrefix("sluice: not upgraded: process "), "\(asked.errorOutput)")
+    let metrics = try Curl.get("http://x/metrics", ["--unix-socket", admin]).text
+    #expect(metrics.contains("\nsluice_upgrades_failed_total 5\n"))
     try writeFile(file, Array((common + "workers = 3\nheader = [\"X-New: yes\"]").utf8))
     try server.upgrade()
     #expect(try Curl.get(sluice.url("http") + "/hello.txt")["x-new"] == "yes")
@@ -162,6 +168,9 @@ import Testing
     try server.note()
     #expect(try result.output == "process \(server.number()) has taken over\n" && result.exitStatus == 0)
     #expect(try server.sluice.process.wait() == 0)
+    let again = try SluiceProcess.run(["upgrade", "--process", "\(server.number())"])
+    try server.note()
+    #expect(try again.output == "process \(server.number()) has taken over\n" && again.exitStatus == 0)
     let nobody = try SluiceProcess.run(["upgrade", "--pid-file", folder.path + "/none"])
     #expect(nobody.exitStatus == 1 && nobody.errorOutput.contains("there is no such file"))
   }
@@ -184,10 +193,11 @@ final class UpgradableServer {
   }
 
   /// One that is told everything by a file.
-  init(_ configuration: String, _ folder: TemporaryFolder) throws {
+  init(_ configuration: String, _ folder: TemporaryFolder, _ flags: [String] = []) throws {
     file = folder.path + "/pid"
     sluice = try SluiceProcess(
-      arguments: ["--config", configuration, "--pid-file", file, "--log-level", "info"], listeners: 1)
+      arguments: ["--config", configuration, "--pid-file", file, "--log-level", "info"] + flags,
+      listeners: 1)
   }
 
   deinit {

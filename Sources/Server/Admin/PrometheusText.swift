@@ -83,6 +83,8 @@ struct PrometheusText {
       "reloads_total", "Reloads, by what came of them.", by: "outcome",
       [("done", status.reloads.done), ("failed", status.reloads.failed)])
     counter(
+      "upgrades_failed_total", "Upgrades after which this process went on.", status.failedUpgrades)
+    counter(
       "log_lines_dropped_total", "Lines of the access log that were not written.",
       status.metrics.logLinesDropped)
     let process = KernelFigures.process()

@@ -42,6 +42,7 @@ final class ServerStatus: Sendable {
     /// What those have counted that have ended.
     var past = Metrics.none
     var reloads = (done: 0, failed: 0)
+    var failedUpgrades = 0
   }
 
   private let known: Mutex<Known>
@@ -111,6 +112,8 @@ final class ServerStatus: Sendable {
     known.withLock { known in if isDone { known.reloads.done += 1 } else { known.reloads.failed += 1 } }
   }
 
+  func noteFailedUpgrade() { known.withLock { $0.failedUpgrades += 1 } }
+
   /// What is true at one moment.
   struct Snapshot {
     var metrics: Metrics
@@ -121,6 +124,7 @@ final class ServerStatus: Sendable {
     var earlierConfigurations: Int
     var certificates: [ServerCertificate]
     var reloads: (done: Int, failed: Int)
+    var failedUpgrades: Int
     var facts: Facts
     var state: State
   }
@@ -149,7 +153,7 @@ final class ServerStatus: Sendable {
         metrics: total, workers: known.servings.last?.controls.count ?? 0, silentWorkers: silent,
         earlierConfigurations: max(0, known.servings.count - 1),
         certificates: known.servings.last?.certificates?.certificates ?? [], reloads: known.reloads,
-        facts: known.facts, state: known.state)
+        failedUpgrades: known.failedUpgrades, facts: known.facts, state: known.state)
     }
   }
 }

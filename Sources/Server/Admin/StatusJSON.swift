@@ -80,6 +80,7 @@ struct StatusJSON {
     }
     note(status.silentWorkers, "workers do not answer")
     note(status.reloads.failed, "reloads have failed: the log says why")
+    note(status.failedUpgrades, "upgrades have failed: the log says why")
     note(metrics.logLinesDropped, "lines of the access log were dropped")
     note(
       metrics.refusedAtLimit + metrics.refusedWithoutDescriptor + metrics.refusedWithoutMemory,

@@ -6,7 +6,7 @@ import Synchronization
 /// one, nothing is said.
 final class ServiceManager: Sendable {
   private let socket: Int32
-  private let address: [UInt8]
+  private let address: UnixAddress?
   /// How often it wants to hear that all is well, in milliseconds; nil if it does not.
   let watchdogMilliseconds: UInt64?
 
@@ -14,12 +14,15 @@ final class ServiceManager: Sendable {
   init() {
     func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
     let path = Array((variable("NOTIFY_SOCKET") ?? "").utf8)
-    // A path, or a name of the kernel's abstract ones, which begins with a NUL.
-    let isPlace = path.first == UInt8(ascii: "/") || path.first == UInt8(ascii: "@")
+    // A path, or a name of the kernel's abstract ones.
     address =
-      isPlace && path.count < 108 ? (path[0] == UInt8(ascii: "@") ? [0] + path.dropFirst() : path) : []
+      switch path.first {
+      case UInt8(ascii: "/"): UnixAddress(path)
+      case UInt8(ascii: "@"): UnixAddress([0] + path.dropFirst())
+      default: nil
+      }
     socket =
-      address.isEmpty ? -1 : Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+      address == nil ? -1 : Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     let isForUs = variable("WATCHDOG_PID").map { $0 == "\(getpid())" } ?? true
     let interval = variable("WATCHDOG_USEC").flatMap { UInt64($0) }
     watchdogMilliseconds = socket >= 0 && isForUs ? interval.map { max(1, $0 / 1_000) } : nil
@@ -50,19 +53,7 @@ final class ServiceManager: Sendable {
   func noteAlive() { send("WATCHDOG=1") }
 
   private func send(_ message: String) {
-    if socket < 0 { return }
-    var place = sockaddr_un()
-    place.sun_family = sa_family_t(AF_UNIX)
-    unsafe withUnsafeMutableBytes(of: &place.sun_path) { unsafe $0.copyBytes(from: address) }
-    let start = MemoryLayout<sockaddr_un>.size - MemoryLayout.size(ofValue: place.sun_path)
-    // A name of the abstract ones ends where its length says.
-    let length = socklen_t(start + address.count + (address[0] == 0 ? 0 : 1))
-    let bytes = Array(message.utf8)
-    _ = unsafe withUnsafePointer(to: place) { place in
-      unsafe place.withMemoryRebound(to: sockaddr.self, capacity: 1) { place in
-        // A manager that does not listen holds up nobody.
-        unsafe sendto(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), place, length)
-      }
-    }
+    // A manager that does not listen holds up nobody.
+    if socket >= 0 { address?.send(message.utf8, by: socket) }
   }
 }

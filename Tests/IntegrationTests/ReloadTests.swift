@@ -332,24 +332,6 @@ import Testing
   }
 }
 
-/// wrk, which keeps connections alive and opens new ones when it is told.
-struct Load {
-  private let process: Subprocess
-
-  init(_ url: String, seconds: Int, connections: Int = 16) throws {
-    process = try Subprocess(["wrk", "-t1", "-c\(connections)", "-d\(seconds)s", url])
-  }
-
-  /// Waits for its end.
-  func expectNoFailures() throws {
-    _ = try process.wait()
-    let text = process.output
-    #expect(
-      text.contains("Requests/sec") && !text.contains("Socket errors") && !text.contains("Non-2xx"), "\(text)"
-    )
-  }
-}
-
 extension Transfer.Transport {
   /// Of a configuration's file.
   fileprivate var keys: String {

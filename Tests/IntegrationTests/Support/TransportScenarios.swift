@@ -95,13 +95,7 @@ extension Transfer.Transport {
   func expectLoadIsServed(_ name: String, connections: Int = 20, seconds: Int = 1) throws {
     let sluice = try serve(TemporarySite.common().path)
     let load = ["-t1", "-c\(connections)", "-d\(seconds)s", "--timeout", "60s"]
-    let result = try Shell.run(["wrk"] + load + [url(sluice) + "/" + name])
-    #expect(result.exitStatus == 0)
-    #expect(!result.output.contains("Socket errors"), "\(result.output)")
-    #expect(!result.output.contains("Non-2xx"), "\(result.output)")
-    let match = result.output.firstMatch(of: /(\d+) requests in/)
-    let requests = match.flatMap { Int($0.output.1) } ?? 0
-    #expect(requests > 0, "\(result.text)")
+    let requests = try Load(url(sluice) + "/" + name, load).expectNoFailures()
     let metrics = try sluice.stopForMetrics()
     #expect(metrics["malformed"] == 0 && metrics["truncated"] == 0, "\(metrics)")
     #expect((metrics["requests"] ?? 0) >= requests)

@@ -110,14 +110,18 @@ public struct CodingOrder: Equatable, Sendable, Sequence, IteratorProtocol {
 
 /// What the last Accept-Encoding has come to: browsers all say the same, and mostly nothing else that matters.
 public struct CodingOrders: Sendable {
+  /// What there may be, the server's favourite first.
+  public let offered: [ContentCoding]
   private var text = TextMemo()
   private var last = CodingOrder()
 
   /// None yet.
-  public init() {}
+  public init(offered: [ContentCoding]) {
+    self.offered = offered
+  }
 
-  /// As `CodingOrder(fields:offered:)`, of which `offered` is always the same.
-  public mutating func order(_ fields: Span<UInt8>, offered: [ContentCoding]) -> CodingOrder {
+  /// As `CodingOrder(fields:offered:)`.
+  public mutating func order(_ fields: Span<UInt8>) -> CodingOrder {
     if text.matches(fields) { return last }
     last = CodingOrder(fields: fields, offered: offered)
     // Of several lines, one may hold a password, which nobody is to keep.

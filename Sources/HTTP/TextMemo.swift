@@ -22,22 +22,23 @@ public struct TextMemo: Sendable {
   public func matches(_ text: Span<UInt8>) -> Bool {
     guard text.count == count, count > 0 else { return false }
     var index = 0
+    // No more than `longest` bytes are remembered, so that the index is one of the words.
     while 8 &* index < count {
-      if value[index] != Self.word(text, index) { return false }
+      if unsafe value[unchecked: index] != Self.word(text, index) { return false }
       index &+= 1
     }
     return true
   }
 
-  /// Eight bytes of a text, or what is left of them.
+  /// Eight bytes of a text, the last ones where fewer are left, or all of a shorter one.
   @inline(__always)
   private static func word(_ text: Span<UInt8>, _ index: Int) -> UInt64 {
-    let start = 8 &* index
-    if start &+ 8 <= text.count {
+    if text.count >= 8 {
+      let start = min(8 &* index, text.count &- 8)
       return unsafe text.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self)
     }
     var word: UInt64 = 0
-    for place in start..<text.count { word = word << 8 | UInt64(text[place]) }
+    for place in text.indices { word = word << 8 | UInt64(text[place]) }
     return word
   }
 }

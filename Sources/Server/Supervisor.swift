@@ -84,11 +84,8 @@ struct Supervisor {
       if let end, end <= now { endWithoutWorkers() }
       if successor != nil, successorEnd <= now { giveUpSuccessor() }
       if let reloadWarning, reloadWarning <= now { warnOfSlowReload() }
-      let next = [
-        end, successor.map { _ in successorEnd }, reloadWarning, watchdog.map { now + $0.interval },
-        hasMore ? now + Troubles.period : nil,
-      ].compactMap { $0 }.min()
-      let wait = next.map { Int32(clamping: $0 - min($0, now)) } ?? -1
+      let next = nextLook(now, hasMore: hasMore)
+      let wait = next == .max ? -1 : Int32(clamping: next - min(next, now))
       switch signals.wait(or: waker.waker, or: successor?.readiness ?? -1, milliseconds: wait) {
       case .none: continue
       case .reload(let sender): reload(for: sender)
@@ -102,6 +99,15 @@ struct Supervisor {
     _ = lookAtWorkers()
     for generation in generations { status.note(ended: generation, generation.finish()) }
     log.info("stopped: \(status.snapshot().metrics)")
+  }
+
+  /// When something is due, in milliseconds of the monotonic clock, `max` for never.
+  private func nextLook(_ now: UInt64, hasMore: Bool) -> UInt64 {
+    var next = end ?? .max
+    if successor != nil { next = min(next, successorEnd) }
+    if let reloadWarning { next = min(next, reloadWarning) }
+    if let watchdog { next = min(next, now + watchdog.interval) }
+    return hasMore ? min(next, now + Troubles.period) : next
   }
 
   /// A step of its own, so that nothing is held that it looks at while this thread waits.

@@ -216,7 +216,7 @@ extension FileCache {
       if isDone {
         unsafe file.pointer.pointee.noteResident(offset, now: now.milliseconds)
       } else {
-        note(.failed(.inputOutput), file.file.fullPath, file.file.root)
+        note(.failed(.inputOutput), file.file.fullPath, file.root)
       }
       lookup = isDone ? .file(file) : .failed(.inputOutput)
       if isDone { retain(file) }

@@ -51,8 +51,6 @@ public struct OpenFile: ~Copyable {
   private var codingsEverLookedFor: UInt8 = 0
   /// There is one of them at least, or it is one itself.
   public var variesByCoding: Bool { codingsFound != 0 || name.coding != 0 && !isListing }
-  /// The number of the root that it is beneath.
-  public var root: Int { name.root }
   /// It was made of a folder's entries: it has no time of its own.
   public var isListing: Bool { ListingVariant.isNumber(name.coding) }
   /// A helper thread looks whether it has changed.
@@ -294,6 +292,9 @@ public struct FileReference {
   init(_ pointer: UnsafeMutablePointer<OpenFile>) {
     unsafe self.pointer = unsafe pointer
   }
+
+  /// The number of the root that it is beneath. Not of `file`, all of which would be copied for a call into another module.
+  public var root: Int { unsafe pointer.pointee.name.root }
 
   /// The file, in place.
   public var file: OpenFile {

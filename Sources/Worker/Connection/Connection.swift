@@ -392,18 +392,18 @@ struct Connection: ~Copyable {
     {
       context.responder.renewHead(of: file, now: context.clock)
       if context.log.isOn { unsafe beginRecord(received.span, of: file, request, &context) }
-      noteAnswer(to: request, keepsAlive: true, used: request.count, &context)
+      noteAnswer(clientCloses: !request.keepsAlive, keepsAlive: true, used: request.count, &context)
       // In one piece, as most are: to make a response of it would cost 16 instructions.
       return unsafe transmit(file.file.headAndContent, &context)
     }
     if request.hasContent { return discard(contentOf: request, &context) }
     if let file = unsafe context.responder.chosenFile(
-      request, received.span, isSecure: transport.isSecure, now: context.clock)
+      &request, received.span, isSecure: transport.isSecure, now: context.clock.milliseconds)
     {
       context.responder.renewHead(of: file, now: context.clock)
       if context.log.isOn { unsafe beginRecord(received.span, of: file, request, &context) }
-      context.statuses.note(200, site: file.file.root)
-      return answer(request, with: file, &context)
+      context.statuses.note(200, site: file.root)
+      return answer(clientCloses: !request.keepsAlive, used: request.count, with: file, &context)
     }
     return unsafe answer(request, received.span, used: request.count, &context)
   }
@@ -411,9 +411,9 @@ struct Connection: ~Copyable {
   /// A file from memory, with its ready head.
   @inline(never)
   private mutating func answer(
-    _ request: RequestHead, with file: FileReference, _ context: inout WorkerContext
+    clientCloses: Bool, used: Int, with file: FileReference, _ context: inout WorkerContext
   ) -> Step {
-    noteAnswer(to: request, keepsAlive: true, used: request.count, &context)
+    noteAnswer(clientCloses: clientCloses, keepsAlive: true, used: used, &context)
     return unsafe transmit(file.file.headAndContent, &context)
   }
 
@@ -438,7 +438,8 @@ struct Connection: ~Copyable {
         let isMiss = began != 0 || context.responder.files.counts.loads != loads
         beginRecord(bytes.extracting(..<request.count), response, isMiss: isMiss, &context)
       }
-      noteAnswer(to: request, keepsAlive: response.keepsAlive, used: used, &context)
+      noteAnswer(
+        clientCloses: !request.keepsAlive, keepsAlive: response.keepsAlive, used: used, &context)
       return transmit(response, &context)
     case .waits(let number):
       return wait(for: number, toAnswer: request, bytes, used: used, &context)
@@ -447,11 +448,11 @@ struct Connection: ~Copyable {
 
   @inline(__always)
   private mutating func noteAnswer(
-    to request: RequestHead, keepsAlive: Bool, used: Int, _ context: inout WorkerContext
+    clientCloses: Bool, keepsAlive: Bool, used: Int, _ context: inout WorkerContext
   ) {
     context.metrics.requests &+= 1
     context.requestsLeft &-= 1
-    clientCloses = !request.keepsAlive
+    self.clientCloses = clientCloses
     self.keepsAlive = keepsAlive && !context.isDraining
     headHasBegun = false
     context.useInput(used)

@@ -145,7 +145,7 @@ extension Connection {
     case .truncated:
       context.metrics.truncated += 1
       if let file = outgoing.file {
-        context.troubles.note(.truncated, path: file.file.fullPath, root: file.file.root)
+        context.troubles.note(.truncated, path: file.file.fullPath, root: file.root)
       }
       return .stop(abort(&context))
     case .broken: return broken(&context)

@@ -5,10 +5,10 @@ import Site
 /// The short way to a file that is known, where there are several for a path: by host, or by coding.
 extension Responder {
   /// The file for an ordinary request, if nothing has to be looked at, decided or written for it; else nil. It is as the long way
-  /// (`respond`) would have it.
+  /// (`respond`) would have it. `now`: milliseconds of the monotonic clock. The request is `inout` though it is only read: else the compiler (6.3) copies it.
   @inline(never)
   mutating func chosenFile(
-    _ request: RequestHead, _ bytes: Span<UInt8>, isSecure: Bool, now: WorkerClock
+    _ request: inout RequestHead, _ bytes: Span<UInt8>, isSecure: Bool, now: UInt64
   ) -> FileReference? {
     // Without a host or a coding to choose, the file is not in memory, or not known.
     guard request.isOrdinaryButRouted, clientPolicies.isEmpty,
@@ -26,13 +26,13 @@ extension Responder {
     }
     guard !path.isEmpty,
       let file = files.find(
-        bytes.extracting(path.lowerBound + 1..<path.upperBound), root: site, now: now.milliseconds)
+        bytes.extracting(path.lowerBound + 1..<path.upperBound), root: site, now: now)
     else { return nil }
     let selectors = file.file.selectors & request.selectors.rawValue
     if selectors == 0 { return file.file.isInMemory ? file : nil }
     guard selectors == RequestHead.Selectors.acceptEncoding.rawValue else { return nil }
     let order = order(of: request, bytes, site: site)
-    guard let chosen = files.knownCoded(file, order.rest, now: now.milliseconds), chosen.file.isInMemory
+    guard let chosen = files.knownCoded(file, order.rest, now: now), chosen.file.isInMemory
     else {
       return nil
     }

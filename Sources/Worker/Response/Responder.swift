@@ -72,7 +72,7 @@ struct Responder: ~Copyable {
     sites = policies.sites.map(VirtualHost.init)
     redirectPort = service.redirectPort
     clientPolicies = service.clientPolicies.allSatisfy { $0 == 0 } ? [] : service.clientPolicies
-    codingOrders = sites.map { _ in CodingOrders() }
+    codingOrders = policies.codings.map(CodingOrders.init)
     unsafe head = .allocate(byteCount: Self.headCapacity(limits), alignment: 64)
     unsafe location = .allocate(byteCount: Self.locationCapacity(limits), alignment: 64)
     unsafe credentials = .allocate(byteCount: limits.credentials, alignment: 64)
@@ -203,7 +203,7 @@ extension Responder {
   /// Which codings the client likes, of those that a site offers.
   @inline(__always)
   mutating func order(of request: RequestHead, _ bytes: Span<UInt8>, site: Int) -> CodingOrder {
-    codingOrders[site].order(bytes.extracting(request.fields.range), offered: policies.codings[site])
+    codingOrders[site].order(bytes.extracting(request.fields.range))
   }
 
   /// The file in the coding that the client likes best, if there is one beside it, else as it is.

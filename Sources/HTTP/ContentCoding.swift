@@ -35,13 +35,12 @@ public struct CodingOrder: Equatable, Sendable, Sequence, IteratorProtocol {
   public init() {}
 
   /// - Parameters:
-  ///   - fields: Lines of the header section, as `FieldLines` takes them. Of several Accept-Encoding, none is looked at.
+  ///   - fields: Lines of the header section, as `FieldLines` takes them. Several Accept-Encoding are one list.
   ///   - offered: What there may be, the server's favourite first: it decides between codings that the client likes equally.
   public init(fields: Span<UInt8>, offered: [ContentCoding]) {
-    guard case .one(let place) = SingleField(fields, named: "accept-encoding") else { return }
-    let value = fields.extracting(place)
     var weights = Weights()
-    weights.read(value)
+    var lines = FieldLines(fields, named: "accept-encoding")
+    while let place = lines.next() { weights.read(fields.extracting(place)) }
     // The most liked first, and of equals the one that is offered first: each is put before those that are liked less.
     var chosen: [ContentCoding] = []
     for coding in offered {

@@ -19,11 +19,7 @@ struct FramingFields {
     case 5 where bytes.equalsIgnoringCase(name, "range"):
       note(.ranged, name.lowerBound..<untrimmed.upperBound)
     case 6 where bytes.equalsIgnoringCase(name, "expect"):
-      let value = value
-      // A list, which may be empty: then nothing is expected.
-      if value.isEmpty { break }
-      traits.insert(
-        bytes.equalsIgnoringCase(value, "100-continue") ? .expectsContinue : .expectationFails)
+      noteExpectations(value, in: bytes)
     case 6 where bytes.equalsIgnoringCase(name, "origin"):
       selectors.insert(.origin)
       note([], name.lowerBound..<untrimmed.upperBound)
@@ -54,6 +50,20 @@ struct FramingFields {
   private mutating func note(_ trait: RequestHead.Traits, _ line: Range<Int>) {
     traits.formUnion(trait)
     fields = (fields.isEmpty ? line.lowerBound : fields.lowerBound)..<line.upperBound
+  }
+
+  /// RFC 9110 §10.1.1: a list, which may be empty; then nothing is expected.
+  private mutating func noteExpectations(_ value: Range<Int>, in bytes: Span<UInt8>) {
+    var start = value.lowerBound
+    while start < value.upperBound {
+      let end = min(bytes.firstIndex(of: .comma, from: start), value.upperBound)
+      let expectation = bytes.trimmed(start..<end)
+      if !expectation.isEmpty {
+        traits.insert(
+          bytes.equalsIgnoringCase(expectation, "100-continue") ? .expectsContinue : .expectationFails)
+      }
+      start = end + 1
+    }
   }
 
   /// RFC 9110 §7.6.1.

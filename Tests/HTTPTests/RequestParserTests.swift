@@ -267,7 +267,8 @@ extension ByteView {
       ("1.1", "Expect:\r\n", false, false), ("1.1", "Expect: \t \r\n", false, false),
       ("1.0", "Expect:\r\n", false, false), ("1.1", "Expect:\r\nExpect: 100-continue\r\n", true, false),
       ("1.1", "Expect:\r\nExpect: a\r\n", false, true),
-      ("1.1", "Expect: 100-continue, a\r\n", false, true), ("1.0", "Expect: a\r\n", false, true),
+      ("1.1", "Expect: 100-continue, a\r\n", true, true),
+      ("1.1", "Expect: ,100-continue ,100-Continue,\r\n", true, false), ("1.0", "Expect: a\r\n", false, true),
       ("1.1", "Expect: 100-continue\r\nExpect: a\r\n", true, true),
     ] as [(String, Wire, Bool, Bool)])
   func expectations(version: String, lines: Wire, continues: Bool, fails: Bool) throws {

@@ -198,6 +198,8 @@ extension Transfer.Transport {
         ("/app.js", "zstd", "original\n", nil), ("/app.js", nil, "original\n", nil),
         ("/app.js", "br;q=0", "original\n", nil),
         ("/docs/", "gzip, br", "page gz\n", "gzip"), ("/page", "zstd, gzip", "clean zst\n", "zstd"),
+        // Two lines are one list.
+        ("/app.js", "zstd\r\nAccept-Encoding: gzip;q=0.5", "gzip\n", "gzip"),
         ("/photo.jpg", "gzip", "jpg\n", nil), ("/app.js.gz", "gzip", "gzip\n", nil),
       ] as [(String, String?, String, String?)] {
         let response = try get(path, accepted)

@@ -11,8 +11,20 @@ public struct Redirect: Hashable, Sendable {
   public let prefix: [UInt8]
   /// What stands behind the star; nil where there is none.
   public let suffix: [UInt8]?
-  /// The target has a query of its own. Where it has none, the request's is carried over.
-  public let hasQuery: Bool
+  /// What becomes of the request's query.
+  public let query: Query
+  /// What stands behind the query, with its number sign, or nothing.
+  public let fragment: [UInt8]
+
+  /// What a target does with the query of the request.
+  public enum Query: Sendable {
+    /// It has none itself, and takes that one over.
+    case takesOver
+    /// Behind its own comes that one.
+    case addsTo
+    /// It ends with a question mark, which is not sent: there shall be none.
+    case drops
+  }
 
   /// Why there can't be such a redirect.
   public enum Fault: Error, Equatable {
@@ -27,10 +39,16 @@ public struct Redirect: Hashable, Sendable {
   /// `target` is a path, or a URL of http or https. A star in it stands for what the pattern's star has matched.
   public init(to target: String, from pattern: PathPattern, status: Int = 301) throws(Fault) {
     guard Self.statuses.contains(status) else { throw .status }
-    let bytes = Array(target.utf8)
+    var bytes = Array(target.utf8)
     guard bytes.count <= Self.longestTarget, Self.isTarget(target),
       bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"\"<>\\^`{|}".utf8.contains($0) })
     else { throw .target }
+    fragment = Array(bytes[(bytes.firstIndex(of: UInt8(ascii: "#")) ?? bytes.endIndex)...])
+    bytes.removeLast(fragment.count)
+    if fragment.contains(UInt8(ascii: "*")) { throw .target }
+    let mark = bytes.firstIndex(of: UInt8(ascii: "?"))
+    query = mark == nil ? .takesOver : mark == bytes.count - 1 ? .drops : .addsTo
+    if query == .drops { bytes.removeLast() }
     let parts = bytes.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
     guard parts.count == 1 || parts.count == 2 && pattern.star != nil else { throw .star }
     // Else what the star has matched could become a part of the host's name.
@@ -40,7 +58,6 @@ public struct Redirect: Hashable, Sendable {
     self.status = status
     prefix = Array(parts[0])
     suffix = parts.count == 2 ? Array(parts[1]) : nil
-    hasQuery = bytes.contains(UInt8(ascii: "?"))
   }
 
   /// Two slashes at the beginning would lead to another host.

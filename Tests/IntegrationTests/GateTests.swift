@@ -26,13 +26,27 @@ import Testing
       ("/en/x/..", "/"), ("/en/%5c/evil.example", "/%5C/evil.example"), ("/enevil.example", "/evil.example"),
       ("/r//evil.example/", "/evil.example/"), ("/r/%2Fevil.example", "/evil.example"),
       ("/r/%5Cevil.example", "/%5Cevil.example"), ("/r/%0D%0AX-A:%20b", "/%0D%0AX-A:%20b"), ("/r/", "/"),
-      ("/r/https://evil.example", "/https:/evil.example"), ("/s/%3Fa?b", "/new/%3Fa?x"),
+      ("/r/https://evil.example", "/https:/evil.example"), ("/s/%3Fa?b", "/new/%3Fa?x&b"),
       ("/s/%C3%A4", "/new/%C3%A4?x"),
     ] {
       let response = try Curl.get(url + path)
       #expect(response.status == 301 && response["Location"] == location, "\(path): \(response.fields)")
       #expect(response["X-A"] == nil)
     }
+  }
+
+  /// As nginx's rewrite has it.
+  @Test func queriesGoAlong() throws {
+    let site = try TemporarySite()
+    let targets = ["/n", "/n?x=1", "/n?", "/n#f", "/n?x=1#f", "/n?#f", "https://example.com/?x="]
+    let flags = targets.enumerated().flatMap { ["--redirect", "/\($0)=\($1)"] }
+    let sluice = try SluiceProcess(site.path, flags: flags + ["--redirect", "/s/**=/*?y#z"])
+    for (path, location) in [
+      ("/0", "/n"), ("/0?", "/n?"), ("/0?a=b&c", "/n?a=b&c"), ("/1", "/n?x=1"), ("/1?", "/n?x=1"),
+      ("/1?a=b", "/n?x=1&a=b"), ("/2", "/n"), ("/2?a=b", "/n"), ("/3?a=b", "/n?a=b#f"),
+      ("/4?a=b", "/n?x=1&a=b#f"), ("/5?a=b", "/n#f"), ("/6?a", "https://example.com/?x=&a"),
+      ("/s/t/u?a", "/t/u?y&a#z"),
+    ] { #expect(try Curl.get(sluice.url("http") + path)["Location"] == location, "\(path)") }
   }
 
   @Test func overHTTPThereIsTheWayToHTTPS() throws {

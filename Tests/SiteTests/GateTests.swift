@@ -82,12 +82,24 @@ import Testing
       ("javascript:alert(1)", "/a", .target), ("https://", "/a", .target), ("/*/x", "/a/**", .target),
       ("https://example.com*", "/a/**", .target), ("https://*/x", "/a/**", .target),
       ("/new/*", "/a", .star), ("/new/*", "/*/a/**", .star), ("/new/*", "*.html", .star),
-      ("/new/*/*", "/a/**", .star),
+      ("/new/*/*", "/a/**", .star), ("/new#*", "/a/**", .target),
       ("/new/*", "/{a,b}/*", .star), ("/new/*", "/a?/*", .star),
     ])
   func noRedirects(target: String, pattern: String, fault: Redirect.Fault) throws {
     let pattern = try #require(PathPattern(pattern))
     #expect(throws: fault) { try Redirect(to: target, from: pattern) }
+  }
+
+  @Test(
+    arguments: [
+      ("/b", "/b", Redirect.Query.takesOver, ""), ("/b?", "/b", .drops, ""), ("/b?x", "/b?x", .addsTo, ""),
+      ("/b#c?d", "/b", .takesOver, "#c?d"), ("/b?#c", "/b", .drops, "#c"), ("/b?x#c", "/b?x", .addsTo, "#c"),
+      ("https://a.example/?x=?", "https://a.example/?x=?", .addsTo, ""),
+    ])
+  func queriesOfRedirects(target: String, prefix: String, query: Redirect.Query, fragment: String) throws {
+    let redirect = try Redirect(to: target, from: try #require(PathPattern("/a")))
+    #expect(redirect.prefix == Array(prefix.utf8) && redirect.query == query)
+    #expect(redirect.fragment == Array(fragment.utf8))
   }
 
   @Test func statusesOfRedirects() throws {

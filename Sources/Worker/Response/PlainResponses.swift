@@ -75,10 +75,19 @@ extension Responder {
         if target.prefix.last == UInt8(ascii: "/") {
           while let first = starred.first, path[first] == UInt8(ascii: "/") { starred.removeFirst() }
         }
+    let query = bytes.extracting(request.query.range)
         _ = RequestPath.encode(path.extracting(starred), to: &out)
         out.append(copying: suffix.span)
       }
-      if !target.hasQuery { _ = RequestPath.encode(target: bytes.extracting(request.query.range), to: &out) }
+      switch target.query {
+      case .drops: break
+      case .takesOver: _ = RequestPath.encode(target: query, to: &out)
+      case .addsTo where query.count > 1:
+        out.append("&")
+        _ = RequestPath.encode(target: query.extracting(1...), to: &out)
+      case .addsTo: break
+      }
+      out.append(copying: target.fragment.span)
     }
     return unsafe redirect(Status(rawValue: UInt16(target.status)) ?? .found, value, request)
   }

@@ -313,7 +313,7 @@ extension Transfer.Transport {
       ("/x/../private/a.txt", 200),
       ("/private/./a.txt", 200), ("/private/open/../a.txt", 200), ("/private/a.txt?b=c", 200),
       ("/private/none.txt", 404), ("/private/none/deeper", 404), ("/private", 301), ("/private/sub", 301),
-      ("/private/sub/", 404), ("/private/", 200), ("/private/index", 200), ("/private/index.html", 308),
+      ("/private/sub/", 404), ("/private/", 200), ("/private/index", 308), ("/private/index.html", 308),
       ("/private/large.bin", 200), ("/about", 200), ("/about.html", 308), ("/about.html.gz", 200),
       ("/%61bout", 200), ("/private/%61.txt%2e", 404),
     ]

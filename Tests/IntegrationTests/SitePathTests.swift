@@ -53,6 +53,27 @@ import Testing
     }
   }
 
+  /// A file that is named so, or a page that its folder does not lead to, has no other name.
+  @Test func indexesThatStandForNothingElse() throws {
+    let site = try TemporarySite()
+    for folder in ["a", "b"] { try site.addFolder(folder) }
+    for name in ["a/index", "a/index.html", "b/index.htm", "b/index.html"] { try site.add(name, name + "\n") }
+    let sluice = try SluiceProcess(site.path, flags: ["--clean-urls", "--index", "index.htm,index.html"])
+    let url = try sluice.url("http")
+    for _ in 0..<2 {
+      for (path, text) in [
+        ("/a/index", "a/index\n"), ("/a/", "a/index.html\n"), ("/b/index", "b/index.html\n"),
+        ("/b/", "b/index.htm\n"),
+      ] {
+        let response = try Curl.get(url + path)
+        #expect(response.status == 200 && response.text == text, "\(path): \(response.fields)")
+      }
+    }
+    // When the other one has gone, its folder leads to it.
+    try Shell.require(["rm", site.path + "/b/index.htm"])
+    try waitUntil("it is led to") { try Curl.get(url + "/b/index")["Location"] == "/b/" }
+  }
+
   @Test func slashesToo() throws {
     let site = try TemporarySite()
     try site.add("a.txt", "a\n")
@@ -149,6 +170,9 @@ extension Transfer.Transport {
       for (path, status, location) in [
         ("/about.html", 308, "/about"), ("/about.html?a=b", 308, "/about?a=b"), ("/index.html", 308, "/"),
         ("/docs/index.html", 308, "/docs/"), ("/docs/a%20b.html", 308, "/docs/a%20b"),
+        ("/index", 308, "/"), ("/index?a=b", 308, "/?a=b"), ("/docs/index", 308, "/docs/"),
+        ("//docs/%69ndex", 308, "/docs/"), ("/docs/index/", 308, "/docs/index"),
+        ("/both/index", 308, "/both/"),
         ("/docs", 301, "/docs/"), ("/about/", 308, "/about"), ("/about/?a=b", 308, "/about?a=b"),
         ("/both.html", 308, "/both"), ("/guide.html", 308, "/guide"), ("/guide/", 308, "/guide"),
         ("//docs/index.html", 308, "/docs/"), ("/x/../about.html", 308, "/about"),

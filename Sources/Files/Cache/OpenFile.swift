@@ -200,10 +200,13 @@ public struct OpenFile: ~Copyable {
     headDate = .min
   }
 
-  /// Whether this is its path, relative to the root.
-  public func isNamed(_ path: Span<UInt8>) -> Bool {
+  /// Whether this is its path, relative to the root, with what stands behind it.
+  public func isNamed(_ path: Span<UInt8>, ending: StaticString = "") -> Bool {
     for index in path.indices where unsafe UInt8(bitPattern: self.path[index]) != path[index] { return false }
-    return unsafe self.path[path.count] == 0
+    let count = ending.utf8CodeUnitCount
+    for index in 0..<count
+    where unsafe UInt8(bitPattern: self.path[path.count + index]) != ending.utf8Start[index] { return false }
+    return unsafe self.path[path.count + count] == 0
   }
 
   /// Nothing of it can be anywhere but in memory.

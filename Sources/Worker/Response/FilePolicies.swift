@@ -126,8 +126,9 @@ final class FilePolicies {
       names.append(path[..<count])
     }
     gates.authentications = names.reduce(into: []) { $0.formUnion(authentications(of: $1, site: root)) }
-    // By its whole name, the cache does not know whether there is a shorter one.
-    gates.isRedirected = isPage && asked == path.count
+    // By another name than the shortest, the cache does not know whether that leads to it, too.
+    gates.isRedirected =
+      isPage && (asked == path.count || asked == path.count - 5 && asked != path.span.cleanCount)
     guard site.hasGates else { return gates }
     if site.gate(of: path[..<asked]).redirect != nil { gates.isRedirected = true }
     for access in names.compactMap({ site.gate(of: $0).access }) where !gates.access.contains(access) {

@@ -76,11 +76,7 @@ extension Responder {
     // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).
     clock.readWallClock()
     now = clock
-    if sites[current].site.hasCleanPaths, unsafe decodedPath.span.hasSuffix(".html"),
-      let found = findByCleanPath()
-    {
-      return found
-    }
+    if sites[current].site.hasCleanPaths, let found = findByCleanPath() { return found }
     if sites[current].mayList, unsafe decodedPath.span.namesFolder { return findInFolder(request, bytes) }
     switch unsafe look(decodedPath.span) {
     case .file(let file): return admits(file) ? .file(file) : .failed(.forbidden)
@@ -119,9 +115,20 @@ extension Responder {
   /// `about.html` is to be asked for as `about`, and `docs/index.html` as `docs/`, if that leads to the same file. Nil if not.
   private mutating func findByCleanPath() -> Found? {
     let path = unsafe decodedPath.span
-    switch look(path.extracting(..<path.cleanCount)) {
+    let cleanPath = path.extracting(..<path.cleanCount)
+    if cleanPath.count == path.count { return nil }
+    let isWhole = path.hasSuffix(".html")
+    if !isWhole {
+      switch look(path) {
+      // A file of that very name has no other.
+      case .file(let file): if file.file.isNamed(path) { return nil }
+      case .waits(let number): return .waits(number)
+      case .directory, .failed: return nil
+      }
+    }
+    switch look(cleanPath) {
     case .file(let file):
-      guard file.file.isNamed(path) else { return nil }
+      guard file.file.isNamed(path, ending: isWhole ? "" : ".html") else { return nil }
       return admits(file) ? .moved(.toCleanPath) : .failed(.forbidden)
     case .waits(let number): return .waits(number)
     case .directory, .failed: return nil

@@ -99,9 +99,9 @@ extension Span<UInt8> {
     return true
   }
 
-  /// How much of a path that ends with `.html` is left: all but that, and but the name of an index.
+  /// How much of a page's path is left, with its ending or without it: all but `.html`, and but the name of an index.
   var cleanCount: Int {
-    let short = extracting(..<(count - 5))
+    let short = extracting(..<(hasSuffix(".html") ? count - 5 : count))
     let isIndex =
       short.hasSuffix("index") && (short.count == 5 || short[short.count - 6] == UInt8(ascii: "/"))
     return isIndex ? short.count - 5 : short.count

@@ -75,46 +75,24 @@ extension Site {
     -> AuthenticationSet
   {
     let rules = rules.filter { $0.authentication != nil }
-    let names = names(of: Array(path))
-    // A rule that opens the path itself, before those that keep what it may lead to: the file that is sent is held against them
-    // by its own path.
-    let opening = rules.firstIndex { $0.pattern.covers(names[0]) }.flatMap { index in
-      rules[index].authentication == .off ? index : nil
-    }
-    var set: AuthenticationSet = []
-    for name in names {
-      guard let index = rules.firstIndex(where: { $0.pattern.covers(name) }), index < opening ?? .max,
-        case .required(let authentication) = rules[index].authentication,
+    // A rule that opens the path itself stands before those that keep what it may lead to.
+    let deciding = Self.deciding(rules, of: names(of: Array(path))) { $0.authentication == .off }
+    return deciding.reduce(into: []) { set, rule in
+      guard case .required(let authentication) = rule.authentication,
         let number = all.firstIndex(of: authentication)
-      else { continue }
+      else { return }
       set.insert(AuthenticationSet(number))
     }
-    return set
   }
-
-  /// What the names of codings of files end with.
-  static let codingEndings = [".br", ".zst", ".gz"]
 
   /// The path and whatever it may lead to, with the first slash.
   private func names(of path: [UInt8]) -> [[UInt8]] {
-    var names = [[UInt8(ascii: "/")] + path]
-    // A coding of a file holds all that is in the file.
-    for ending in Self.codingEndings where names[0].ends(with: ending.utf8) {
-      names.append(names[0].dropLast(ending.utf8.count))
-    }
-    // A file's path with a slash at its end may lead to the file.
-    for name in names where name.count > 1 && name.last == UInt8(ascii: "/") { names.append(name.dropLast()) }
+    var names = spellings(of: path)
     for name in names {
-      var folder = name
-      if name.last != UInt8(ascii: "/") {
-        folder.append(UInt8(ascii: "/"))
-        names.append(folder)
-        if hasCleanPaths { names.append(name + ".html".utf8) }
-      }
-      names += indexes.map { folder + $0.utf8 }
-      if hasCleanPaths, name.ends(with: ".html".utf8) {
-        names.append(name.dropLast(5))
-        if name.ends(with: "/index.html".utf8) { names.append(name.dropLast(10)) }
+      if name.last == UInt8(ascii: "/") {
+        names += indexes.map { name + $0.utf8 }
+      } else if hasCleanPaths {
+        names.append(name + ".html".utf8)
       }
     }
     return names

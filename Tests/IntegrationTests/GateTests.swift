@@ -49,6 +49,51 @@ import Testing
     ] { #expect(try Curl.get(sluice.url("http") + path)["Location"] == location, "\(path)") }
   }
 
+  /// A page that is not for everybody is that by whatever name, as the page for a status, and in listings.
+  @Test func pagesByAllTheirNames() throws {
+    let site = try TemporarySite()
+    for folder in ["two", "three", "four", "five"] { try site.addFolder(folder) }
+    for name in ["open", "one", "two", "three", "three/part", "four/index", "five/page"] {
+      try site.add(name + ".html", name + "\n")
+    }
+    try site.add("one.html.gz", "one\n")
+    try site.add("app.js", "js\n")
+    let rules = ["/one.html", "/two/", "/three", "/four/index.html", "/five/*.html"].map {
+      "[[path]]\nmatch = \"\($0)\"\ndeny = [\"127.0.0.1\"]\n"
+    }
+    let pages = "error-page = [\"404=/one.html\", \"403=/two.html\"]\n"
+    try site.add("c.toml", "clean-urls = true\nlisting = true\n" + pages + rules.joined())
+    let sluice = try SluiceProcess(site.path, flags: ["--config", site.path + "/c.toml"])
+    let url = try sluice.url("http")
+    for _ in 0..<2 {
+      for path in [
+        "/one", "/one.html", "/one.html.gz", "/one/", "/one.html/", "/%6Fne", "//one", "/two", "/two.html",
+        "/two/", "/two/none", "/three", "/three.html", "/three/", "/three/part", "/three/part.html",
+        "/three/none", "/four/", "/four/index", "/four/index.html", "/five/page", "/five/page.html",
+        "/five/page/",
+      ] {
+        for more in [[], ["-H", "Accept-Encoding: gzip"], ["-H", "If-None-Match: *"], ["-r", "0-0"]] {
+          let response = try Curl.get(url + path, more)
+          #expect(response.status == 403 && response["Location"] == nil, "\(path): \(response.fields)")
+          #expect(response.text == "two\n", "the page for who is refused")
+        }
+      }
+      for (path, status) in [
+        ("/open", 200), ("/app.js", 200), ("/open.html", 308), ("/four", 301), ("/five/", 200),
+        ("/none", 404),
+      ] {
+        let response = try Curl.get(url + path)
+        #expect(response.status == status && response.text != "one\n", "\(path)")
+      }
+      let listing = try Curl.get(url + "/?format=json").text
+      for name in ["open.html", "app.js", "four", "five"] {
+        #expect(listing.contains("\"name\":\"\(name)\""), "\(name)")
+      }
+      for name in ["one", "two", "three"] { #expect(!listing.contains("\"name\":\"\(name)"), "\(name)") }
+      #expect(try !Curl.get(url + "/five/?format=json").text.contains("page"))
+    }
+  }
+
   @Test func overHTTPThereIsTheWayToHTTPS() throws {
     let site = try TemporarySite()
     try site.add("a.txt", "a\n")

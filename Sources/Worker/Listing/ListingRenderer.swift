@@ -24,10 +24,10 @@ package struct ListingRenderer: Sendable {
     let site = sites[root]
     let authentications = site.authentications
     guard site.hasGates || !authentications.isEmpty else { return nil }
-    let access = site.gate(of: folder).access
+    let access = site.access(of: folder)
     let needed = site.authentications(of: folder, among: authentications)
     return { path in
-      site.gate(of: path).access == access
+      site.access(of: path).allSatisfy(access.contains)
         && site.authentications(of: path, among: authentications).isSubset(of: needed)
     }
   }

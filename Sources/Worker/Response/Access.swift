@@ -51,9 +51,11 @@ extension Responder {
     }
   }
 
-  /// Whether a page for a status may be shown to who has asked: the one that asks for credentials is for those who have none.
+  /// Whether a page for a status may be shown to who has asked: the one that asks for credentials is for those who have none, and the
+  /// one that refuses for those who are refused.
   func mayShow(_ page: FileReference, with status: Status) -> Bool {
-    status == .unauthorized
-      || client.satisfied.isSuperset(of: policies.gates(page.file.policy).authentications)
+    if status == .unauthorized { return true }
+    return client.satisfied.isSuperset(of: policies.gates(page.file.policy).authentications)
+      && (status == .forbidden || admits(page))
   }
 }

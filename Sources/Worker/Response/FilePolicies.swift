@@ -119,19 +119,15 @@ final class FilePolicies {
   private func gates(of path: [UInt8], asked: Int, root: Int) -> Gates {
     var gates = Gates()
     let site = sites[root]
-    // What is said of a page by its clean name holds for it by its whole name, too.
     let isPage = site.hasCleanPaths && path.span.hasSuffix(".html")
-    var names = [path[...]]
-    for count in [asked, isPage ? path.span.cleanCount : asked] where names.last?.count != count {
-      names.append(path[..<count])
-    }
+    let names = asked == path.count ? [path[...]] : [path[...], path[..<asked]]
     gates.authentications = names.reduce(into: []) { $0.formUnion(authentications(of: $1, site: root)) }
     // By another name than the shortest, the cache does not know whether that leads to it, too.
     gates.isRedirected =
       isPage && (asked == path.count || asked == path.count - 5 && asked != path.span.cleanCount)
     guard site.hasGates else { return gates }
     if site.gate(of: path[..<asked]).redirect != nil { gates.isRedirected = true }
-    for access in names.compactMap({ site.gate(of: $0).access }) where !gates.access.contains(access) {
+    for access in names.flatMap({ site.access(of: $0) }) where !gates.access.contains(access) {
       gates.access.append(access)
     }
     return gates

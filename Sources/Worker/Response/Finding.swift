@@ -68,7 +68,7 @@ extension Responder {
     }
     if request.targetIsUnescaped { return .moved(.toEscapedTarget) }
     let gate = unsafe sites[current].hasGates ? sites[current].site.gate(of: decodedPath) : Gate()
-    if let access = gate.access, !admits(access) { return .failed(.forbidden) }
+    guard admits(gate.access) else { return .failed(.forbidden) }
     // Before anything is told that is not in the request itself.
     let needed = unsafe policies.authentications(of: decodedPath, site: current)
     if let refusal = refusal(needed, request, bytes) { return .refused(refusal) }
@@ -80,7 +80,7 @@ extension Responder {
     if sites[current].mayList, unsafe decodedPath.span.namesFolder { return findInFolder(request, bytes) }
     switch unsafe look(decodedPath.span) {
     case .file(let file): return admits(file) ? .file(file) : .failed(.forbidden)
-    case .directory: return foundFolder()
+    case .directory: return .moved(.toFolder)
     case .failed(.notFound): return findOther(request, bytes)
     case .failed(let error): return .failed(Status(error))
     case .waits(let number): return .waits(number)
@@ -103,16 +103,8 @@ extension Responder {
     any(client.missing .!= 0) && any(client.missing .== files.mark(path, root: current, coding: coding))
   }
 
-  /// A folder is asked for without its slash: what is beneath it may not be for everybody, which holds for its name, too.
-  private mutating func foundFolder() -> Found {
-    if sites[current].hasGates {
-      let gate = sites[current].site.gate(of: unsafe Array(decodedPath) + [UInt8(ascii: "/")])
-      if let access = gate.access, !admits(access) { return .failed(.forbidden) }
-    }
-    return .moved(.toFolder)
-  }
-
-  /// `about.html` is to be asked for as `about`, and `docs/index.html` as `docs/`, if that leads to the same file. Nil if not.
+  /// `about.html` is to be asked for as `about`, and `docs/index.html` or `docs/index` as `docs/`, if that leads to the same file. Nil
+  /// if not.
   private mutating func findByCleanPath() -> Found? {
     let path = unsafe decodedPath.span
     let cleanPath = path.extracting(..<path.cleanCount)
@@ -141,8 +133,6 @@ extension Responder {
     if path.count > 1, path[path.count - 1] == UInt8(ascii: "/"), !sites[current].site.isStrictWithSlashes {
       // Whether there is such a file is for those who may have it.
       let name = unsafe UnsafeRawBufferPointer(rebasing: decodedPath.dropLast())
-      let gate = unsafe sites[current].hasGates ? sites[current].site.gate(of: name) : Gate()
-      if let access = gate.access, !admits(access) { return .failed(.forbidden) }
       let needed = unsafe policies.authentications(of: name, site: current)
       if let refusal = refusal(needed, request, bytes) { return .refused(refusal) }
       switch look(path.extracting(..<(path.count - 1))) {
@@ -171,13 +161,13 @@ extension Responder {
   /// Whether the client may have a file: by the rules for the path that it was asked for by, and for its own.
   func admits(_ file: FileReference) -> Bool {
     guard file.file.selectors & RequestHead.Selectors.target.rawValue != 0 else { return true }
-    for access in policies.gates(file.file.policy).access where !admits(access) { return false }
-    return true
+    return admits(policies.gates(file.file.policy).access)
   }
 
-  private func admits(_ access: AccessRule) -> Bool {
+  private func admits(_ access: [AccessRule]) -> Bool {
+    if access.isEmpty { return true }
     // Without an address it has gone.
     guard let address = client.address ?? Socket.peerAddress(of: client.descriptor) else { return false }
-    return access.admits(address)
+    return access.allSatisfy { $0.admits(address) }
   }
 }

@@ -143,6 +143,9 @@ public struct RequestHead: Sendable {
     path.count -= Int32(truncatingIfNeeded: count)
   }
 
+  /// As if the path had escapes: for one that is not what it is compared with by its bytes.
+  public mutating func setPathIsNotLiteral() { traits.insert(.escapedPath) }
+
   /// The value of Origin (RFC 6454 §7), if there is one, in the bytes that the head was parsed from.
   public func origin(in bytes: Span<UInt8>) -> Range<Int>? {
     guard selectors.contains(.origin),

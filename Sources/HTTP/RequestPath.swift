@@ -128,7 +128,8 @@ public enum RequestPath {
     return true
   }
 
-  private static func isHidden(_ path: Span<UInt8>) -> Bool {
+  /// Whether a decoded path is one that no client is to see or to learn of: see `decode`.
+  public static func isHidden(_ path: Span<UInt8>) -> Bool {
     for index in 0..<path.count where path[index] == dot {
       if index == 0 {
         if !isWellKnown(path) { return true }

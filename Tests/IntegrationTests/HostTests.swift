@@ -189,10 +189,28 @@ extension Transfer.Transport {
       #expect(try get("b.example", "/app/large.bin").body.count == 200_000)
       #expect(try get("b.example", "/app?x")["Location"] == "/app/?x")
       #expect(try get("b.example", "/app/sub")["Location"] == "/app/sub/")
-      for path in ["/which.txt", "/", "/appx/which.txt", "/application"] {
-        #expect(try get("b.example", path).status == 404, "\(path)")
+      for path in [
+        "/which.txt", "/", "/appx/which.txt", "/application", "/app/../which.txt", "/app/..",
+        "/%61p/which.txt",
+      ] {
+        let response = try get("b.example", path)
+        #expect(response.status == 404 && response.text == "b has none\n", "\(path)")
       }
-      #expect(try get("b.example", "/app/../which.txt").status == 400)
+      #expect(try get("b.example", "/app/../../which.txt").status == 400)
+      // What the path comes to is what counts.
+      for path in [
+        "/%61pp/which.txt", "//app/which.txt", "/app//which.txt", "/x/../app/which.txt",
+        "/app/../app/which.txt", "/./%61%70p%2fwhich.txt",
+      ] {
+        let response = try get("b.example", path)
+        #expect(response.text == "b\n" && response["Cache-Control"] == "no-store", "\(path)")
+        #expect(try get("b.example", path + "/")["Location"] == "/app/which.txt", "\(path)")
+      }
+      for (path, location) in [
+        ("/%61pp?x", "/app/?x"), ("//app", "/app/"), ("//app/sub", "/app/sub/"),
+        ("/%61pp/shared/x", "/everywhere/x"),
+      ] { #expect(try get("b.example", path)["Location"] == location, "\(path)") }
+      #expect(try get("b.example", "/%61pp/.hidden").status == 404)
       #expect(try get("b.example", "/app/shared/x")["Location"] == "/everywhere/x")
     }
     // With content, which is passed over first.

@@ -55,16 +55,11 @@ extension Responder {
     {
       return admits(file) ? .file(file) : .failed(.forbidden)
     }
-    var outcome = RequestPath.Outcome.path
-    unsafe decodedPath = unsafe write(into: path) { out in
-      if !request.path.isEmpty {
-        outcome = RequestPath.decode(bytes.extracting(request.path.range), into: &out)
-      }
-    }
-    switch outcome {
-    case .path: break
+    switch decodePath() {
+    case .name: break
     case .malformed: return .failed(.badRequest)
-    case .hidden, .tooLong: return .failed(.notFound)
+    case .basePath: return .moved(.toFolder)
+    case .missing: return .failed(.notFound)
     }
     if request.targetIsUnescaped { return .moved(.toEscapedTarget) }
     let gate = unsafe sites[current].hasGates ? sites[current].site.gate(of: decodedPath) : Gate()
@@ -85,6 +80,47 @@ extension Responder {
     case .failed(let error): return .failed(Status(error))
     case .waits(let number): return .waits(number)
     }
+  }
+
+  /// What a path is to a site.
+  enum PathOutcome {
+    /// The name of a file, perhaps.
+    case name
+    /// None that there can be: hidden, too long, or not beneath the site's base path.
+    case missing
+    /// The site's base path, without a slash.
+    case basePath
+    case malformed
+  }
+
+  /// Decodes the request's path into `decodedPath`, unless that is done; without what stands before all paths of the site.
+  mutating func decodePath() -> PathOutcome {
+    if let pathOutcome { return pathOutcome }
+    var outcome = RequestPath.Outcome.path
+    unsafe decodedPath = unsafe write(into: path) { out in
+      if unsafe !sentPath.isEmpty { outcome = unsafe RequestPath.decode(sentPath.span, into: &out) }
+    }
+    let made = place(outcome)
+    pathOutcome = made
+    return made
+  }
+
+  private mutating func place(_ outcome: RequestPath.Outcome) -> PathOutcome {
+    switch outcome {
+    case .path, .hidden: break
+    case .malformed, .tooLong:
+      unsafe decodedPath = UnsafeRawBufferPointer(rebasing: path[..<0])
+      return outcome == .malformed ? .malformed : .missing
+    }
+    guard hasBasePath else { return outcome == .hidden ? .missing : .name }
+    let place = unsafe sites[current].place(of: decodedPath.span, isDecoded: true)
+    if case .beneath(let start) = place {
+      unsafe decodedPath = UnsafeRawBufferPointer(rebasing: decodedPath[(start + 1)...])
+      return unsafe RequestPath.isHidden(decodedPath.span) ? .missing : .name
+    }
+    unsafe decodedPath = UnsafeRawBufferPointer(rebasing: decodedPath[..<0])
+    if case .base = place { return .basePath }
+    return .missing
   }
 
   /// What a path leads to: from the cache, or by a look, or as a helper thread has found out.

@@ -56,7 +56,7 @@ extension Responder {
       out.append(copying: base.span)
       out.append("/")
       _ = RequestPath.encode(path, to: &out)
-      if move == .toFolder { out.append("/") }
+      if move == .toFolder, !path.isEmpty { out.append("/") }
       _ = RequestPath.encode(target: query, to: &out)
     }
     let isOld = move == .toFolder || move == .toEscapedTarget
@@ -90,17 +90,6 @@ extension Responder {
       out.append(copying: target.fragment.span)
     }
     return unsafe redirect(Status(rawValue: UInt16(target.status)) ?? .found, value, request)
-  }
-
-  /// Another place beneath the one that everything is beneath.
-  mutating func redirectToBasePath(_ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
-    let base = sites[current].basePath
-    let value = unsafe write(into: location) { out in
-      out.append(copying: base.span)
-      out.append("/")
-      _ = RequestPath.encode(target: bytes.extracting(request.query.range), to: &out)
-    }
-    return unsafe redirect(.permanentRedirect, value, request)
   }
 
   /// The same over HTTPS: RFC 9110 §4.2.2. Who has not said which host is meant can't be told.

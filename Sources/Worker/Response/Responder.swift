@@ -42,6 +42,12 @@ struct Responder: ~Copyable {
   let path: UnsafeMutableRawBufferPointer
   /// The part of `path` that is in use.
   var decodedPath: UnsafeRawBufferPointer
+  /// What the path of the request is to its site; nil until it is decoded.
+  var pathOutcome: PathOutcome?
+  /// The path as sent.
+  var sentPath = unsafe UnsafeRawBufferPointer.empty
+  /// Something stands before all paths of the site, and is to be left out.
+  var hasBasePath = false
 
   // The request that is answered: its time, who asks, and the number of the site that it is for.
   var now = WorkerClock()
@@ -145,6 +151,9 @@ extension Responder {
     self.client = client
     current = 0
     unsafe origin = .empty
+    pathOutcome = nil
+    hasBasePath = false
+    unsafe sentPath = bytes.extracting(request.path.range).bytes.withUnsafeBytes { unsafe $0 }
     var request = request
     if request.needsRouting, let response = route(&request, bytes) { return .response(response) }
     if request.selectors.contains(.origin) { noteOrigin(request, bytes) }

@@ -3,14 +3,16 @@ import Site
 
 /// Which site a request is for, and whether it is answered over its connection at all.
 extension Responder {
-  /// Finds the site, and leaves out of the path what stands before all of the site's. Gives the response where there is no more
-  /// to say.
+  /// Finds the site, and leaves out of the path what stands before all of the site's, if that is sent as it is. Gives the response
+  /// where there is no more to say.
   mutating func route(_ request: inout RequestHead, _ bytes: Span<UInt8>) -> Response? {
     guard let number = hosts.number(of: request, in: bytes) else {
       return response(.misdirectedRequest, to: request)
     }
     current = number
     let isChallenge = isChallenge(bytes.extracting(request.path.range))
+    // Who asks for it knows nothing of what stands before the site's paths.
+    hasBasePath = !isChallenge && !sites[number].basePath.isEmpty
     if let redirectPort, !client.isSecure, !isChallenge {
       return redirect(toPort: redirectPort, request, bytes)
     }
@@ -20,17 +22,14 @@ extension Responder {
       // Over another connection it may get it (RFC 9110 §15.5.20), but not without TLS.
       return response(client.isSecure ? .misdirectedRequest : .forbidden, to: request)
     }
-    // Who asks for it knows nothing of what stands before the site's paths.
-    if isChallenge { return nil }
-    if request.isForServer { return nil }
-    switch sites[number].place(of: bytes.extracting(request.path.range)) {
-    case .beneath(let start):
+    guard hasBasePath else { return nil }
+    if case .beneath(let start) = sites[number].place(of: bytes.extracting(request.path.range)) {
       request.dropFirstOfPath(start)
-      return nil
-    case .base: return redirectToBasePath(request, bytes)
-    case .elsewhere: return response(.notFound, to: request)
+    } else {
+      request.setPathIsNotLiteral()
     }
   }
+    return nil
 
   /// Who makes certificates looks over plaintext whether we have the host: RFC 8555 §8.3. A token is in base64url: nothing by which a
   /// path could lead out of the folder.

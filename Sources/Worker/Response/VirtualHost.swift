@@ -32,7 +32,7 @@ struct VirtualHost {
     return path.looksLikeFile ? nil : fallback
   }
 
-  /// What a path as sent is to a site with something before all of its paths.
+  /// What a path is to a site with something before all of its paths.
   enum Place {
     /// One of the site's, from so many bytes on: there is its slash.
     case beneath(Int)
@@ -41,12 +41,13 @@ struct VirtualHost {
     case elsewhere
   }
 
-  /// Whether a path as sent is one of the site's.
-  func place(of path: Span<UInt8>) -> Place {
-    let count = basePath.count
-    if count == 0 { return .beneath(0) }
+  /// Whether a path is one of the site's. As sent, it may be one though it looks like none; a decoded one has no first slash.
+  func place(of path: Span<UInt8>, isDecoded: Bool = false) -> Place {
+    if basePath.isEmpty { return .beneath(0) }
+    let first = isDecoded ? 1 : 0
+    let count = basePath.count - first
     guard path.count >= count else { return .elsewhere }
-    for index in 0..<count where path[index] != basePath[index] { return .elsewhere }
+    for index in 0..<count where path[index] != basePath[index + first] { return .elsewhere }
     if path.count == count { return .base }
     return path[count] == UInt8(ascii: "/") ? .beneath(count) : .elsewhere
   }

@@ -94,6 +94,19 @@ import Testing
     }
   }
 
+  /// There is no path to lead to: RFC 9110 §9.3.7.
+  @Test func optionsOfTheServer() throws {
+    let site = try TemporarySite()
+    let sluice = try SluiceProcess(site.path, .both(TestCertificates.ecdsa), flags: ["--https-redirect"])
+    let connection = try sluice.connect()
+    try connection.get("*", method: "OPTIONS")
+    let response = try connection.response()
+    #expect(
+      response.status == 204 && response["Allow"] == "GET, HEAD, OPTIONS" && response["Location"] == nil)
+    try connection.get("/", method: "OPTIONS")
+    #expect(try connection.response().status == 308)
+  }
+
   @Test func overHTTPThereIsTheWayToHTTPS() throws {
     let site = try TemporarySite()
     try site.add("a.txt", "a\n")

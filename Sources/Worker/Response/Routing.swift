@@ -13,7 +13,8 @@ extension Responder {
     let isChallenge = isChallenge(bytes.extracting(request.path.range))
     // Who asks for it knows nothing of what stands before the site's paths.
     hasBasePath = !isChallenge && !sites[number].basePath.isEmpty
-    if let redirectPort, !client.isSecure, !isChallenge {
+    // What is asked of the server itself is the same over both (RFC 9110 §9.3.7): there is no path to lead to.
+    if let redirectPort, !client.isSecure, !isChallenge, !request.isForServer {
       return redirect(toPort: redirectPort, request, bytes)
     }
     if !isChallenge, !clientPolicies.isEmpty, clientPolicies[number] != 0,
@@ -28,8 +29,8 @@ extension Responder {
     } else {
       request.setPathIsNotLiteral()
     }
-  }
     return nil
+  }
 
   /// Who makes certificates looks over plaintext whether we have the host: RFC 8555 §8.3. A token is in base64url: nothing by which a
   /// path could lead out of the folder.

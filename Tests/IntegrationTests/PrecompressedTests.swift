@@ -224,6 +224,13 @@ extension Transfer.Transport {
         let response = try get("/app.js", accepted, ["-H", "If-None-Match: \(tag)"])
         #expect(response.status == status && response["Vary"] == "Accept-Encoding")
       }
+      for (arguments, status) in [(["-H", "If-Match: \"x\""], 412), (["-r", "1000000-"], 416)] {
+        for accepted in ["br", nil] {
+          let response = try get("/app.js", accepted, arguments)
+          #expect(response.status == status && response["Vary"] == "Accept-Encoding", "\(response.fields)")
+        }
+        #expect(try get("/photo.jpg", "gzip", arguments)["Vary"] == nil)
+      }
       let whole = try get("/large.svg", "gzip")
       #expect(whole.body == large && whole["Content-Encoding"] == "gzip")
       let part = try get("/large.svg", "gzip", ["-r", "99990-"])

@@ -93,7 +93,8 @@ extension Responder {
       let validators = validators(of: file.file)
       switch Preconditions.evaluate(fields: fields, isGetOrHead: true, validators: validators) {
       case .proceed: break
-      case .failed: return response(.preconditionFailed, to: request)
+      case .failed:
+        return response(.preconditionFailed, about: file, to: request, variesByAccept: variesByAccept)
       case .notModified:
         if !file.file.isListing, hasReadyHead(for: request) { return notModified(file) }
         let head = responseHead(of: file.file, .notModified, policy, variesByAccept: variesByAccept)
@@ -109,7 +110,8 @@ extension Responder {
         case .parts:
           let head = responseHead(of: file.file, .partialContent, policy, variesByAccept: variesByAccept)
           if let response = unsafe response(head, with: parts, of: file, to: request) { return response }
-        case .unsatisfiable: return rangeNotSatisfiable(size: size, to: request)
+        case .unsatisfiable:
+          return response(.rangeNotSatisfiable, about: file, to: request, variesByAccept: variesByAccept)
         }
       }
     }

@@ -33,12 +33,20 @@ extension Responder {
     return finish(head, request, challenge: challenge, text: text)
   }
 
-  mutating func rangeNotSatisfiable(size: Int64, to request: RequestHead) -> Response {
-    var head = ResponseHead(.rangeNotSatisfiable)
-    head.wholeSize = size
+  /// The same about a file that was found: with its own fields, and with what it was chosen by (RFC 9110 §12.5.5).
+  mutating func response(
+    _ status: Status, about file: FileReference, to request: RequestHead, variesByAccept: Bool
+  ) -> Response {
+    let policy = policies[file.file.policy]
+    var head = ResponseHead(status)
+    head.hasServer = policy.hasServer
+    head.variesByCoding = file.file.variesByCoding
+    head.variesByAccept = variesByAccept
+    head.wholeSize = file.file.size
     head.contentType = "text/plain; charset=utf-8"
-    head.contentLength = Int64(head.status.line.utf8CodeUnitCount)
-    return finish(head, request, text: head.status.line)
+    head.contentLength = Int64(status.line.utf8CodeUnitCount)
+    return unsafe finish(
+      head, request, fields: policy.fields(for: client, ofError: true).span, text: status.line)
   }
 
   /// To another path of the same file, or to the same path as a URI has it. Made from the decoded path, whose slashes are single:

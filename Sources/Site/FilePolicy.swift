@@ -53,6 +53,21 @@ extension Site {
     return policy
   }
 
+  /// The numbers of the rules that say something of fields for a path, which is relative to the root and decoded.
+  public func fieldRules(for path: some Collection<UInt8>) -> [Int] {
+    let rooted = [UInt8(ascii: "/")] + path
+    return rules.indices.filter { rules[$0].saysFields && rules[$0].pattern.matches(rooted) }
+  }
+
+  /// What holds for a response in which there is no file, where these rules say something of fields.
+  public func policy(ofRules numbers: [Int], isPrivate: Bool = false) -> FilePolicy {
+    var policy = FilePolicy(mediaType: "text/plain; charset=utf-8")
+    var fields = FieldSet(numbers.map { rules[$0] })
+    if isPrivate { fields.offer(Field(known: "Cache-Control", "private")) }
+    take(fields, into: &policy)
+    return policy
+  }
+
   private func rules(for rooted: [UInt8]) -> [PathRule] { rules.filter { $0.pattern.matches(rooted) } }
 
   private func take(_ fields: consuming FieldSet, into policy: inout FilePolicy) {
@@ -65,7 +80,7 @@ extension Site {
   }
 
   /// What all responses have, and files too, unless a rule says otherwise.
-  public var generalFields: [Field] {
+  private var generalFields: [Field] {
     guard hasSecurityFields else { return sharing.fields }
     // Pages of other origins that may read what is served may load it, too.
     let isShared = sharing != .none

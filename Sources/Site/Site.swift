@@ -98,6 +98,9 @@ public struct PathRule: Equatable, Sendable {
   /// What becomes of other fields.
   public var changes: [FieldChange] = []
 
+  /// It says something of fields.
+  public var saysFields: Bool { cacheControl != nil || !changes.isEmpty }
+
   /// A rule that says nothing yet.
   public init(_ pattern: PathPattern) {
     self.pattern = pattern

@@ -9,6 +9,83 @@ import Testing
     try transport.expectFieldsOfRules()
   }
 
+  /// What rules say of fields holds whatever the status, as with nginx's `always`: those for the file's path, or, where none is sent,
+  /// for the path that was asked for.
+  @Test func fieldsOfAllResponses() throws {
+    let sites = try FieldSite()
+    let sluice = try SluiceProcess(sites.site.path, flags: ["--config", sites.configuration])
+    let url = try sluice.url("http")
+    let ann = ["-u", "ann:secret"]
+    for _ in 0..<2 {
+      for (path, arguments, status) in [
+        ("/docs/", [], 200), ("/docs/a.txt", ["-r", "0-0"], 206),
+        ("/docs/a.txt", ["-H", "If-None-Match: *"], 304), ("/docs/sub", [], 301), ("/docs/old", [], 302),
+        ("/docs/index.html", [], 308), ("/docs/a.txt/", [], 308), ("/docs/a.txt", ["-X", "OPTIONS"], 204),
+        ("/docs/locked/a.txt", ann, 200), ("/docs/locked/a.txt", [], 401), ("/docs/closed/a", [], 403),
+        ("/docs/none", [], 404), ("/docs/.none", [], 404), ("/docs/locked/none", ann, 404),
+        ("/docs/a.txt", ["-X", "PUT"], 405), ("/docs/a.txt", ["-H", "If-Match: \"x\""], 412),
+        ("/docs/a.txt", ["-r", "99-"], 416), ("/docs/a.txt", ["-H", "Expect: a"], 417),
+        ("/docs/a.txt", ["-X", "FROB"], 501), ("//docs/%6Eone", [], 404),
+        ("/docs/a.txt", ["-H", "Host: foe.example"], 421),
+      ] {
+        let response = try Curl.get(url + path, arguments)
+        FieldSite.expectFields(of: response, status, isDocs: true, "\(path) \(arguments)")
+      }
+      for (path, arguments, status) in [
+        ("/none", [], 404), ("/docs", [], 301), ("/old", [], 301), ("/%zz", [], 400), ("/.none", [], 404),
+        ("/", ["-X", "PUT"], 405), ("/", ["-H", "Host: foe.example"], 421),
+      ] {
+        let response = try Curl.get(url + path, arguments)
+        FieldSite.expectFields(of: response, status, isDocs: false, "\(path) \(arguments)")
+      }
+      // Beneath a base path, rules are for what is beneath.
+      for (path, status, isDocs) in [
+        ("/app/docs/none", 404, true), ("/%61pp/docs/sub", 301, true), ("/docs/none", 404, false),
+        ("/app", 301, false),
+      ] {
+        let response = try Curl.get(url + path, ["-H", "Host: base.example"])
+        FieldSite.expectFields(of: response, status, isDocs: isDocs, path)
+      }
+    }
+  }
+
+  /// So many kinds of paths that not all are remembered.
+  @Test func fieldsOfManyKindsOfPaths() throws {
+    let site = try TemporarySite()
+    let rules = (0..<9).map {
+      "[[path]]\nmatch = \"**\($0)**\"\nheaders = { set = { X-\($0) = \"x\" } }\n"
+    }
+    try site.add("c.toml", rules.joined())
+    let sluice = try SluiceProcess(site.path, flags: ["--config", site.path + "/c.toml"])
+    let connection = try sluice.connect()
+    for number in 0..<600 {
+      let digits = (0..<9).filter { number >> $0 & 1 == 1 }
+      try connection.get("/n" + digits.map(String.init).joined())
+      let response = try connection.response()
+      let names = response.fields.filter { $0.value == "x" }.map(\.name)
+      #expect(response.status == 404 && names == digits.map { "X-\($0)" })
+    }
+  }
+
+  /// Over HTTP, too, where there is nothing but the way to HTTPS.
+  @Test func fieldsOfTheWayToHTTPS() throws {
+    let site = try TemporarySite()
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa),
+      flags: [
+        "--https-redirect", "--hsts", "100", "--security-headers", "--header", "/a/**=X-A: 1", "--header",
+        "X-Frame-Options: DENY",
+      ])
+    for (path, value) in [("/a/b", "1"), ("/%61/b", "1"), ("/b", nil)] as [(String, String?)] {
+      let response = try Curl.get(sluice.url("http") + path)
+      #expect(response.status == 308 && response["X-A"] == value, "\(path)")
+      #expect(response["X-Frame-Options"] == "DENY" && response["Strict-Transport-Security"] == nil)
+    }
+    let response = try Curl.get(sluice.url("https") + "/a/none", Curl.trusting(TestCertificates.ecdsa))
+    #expect(response.status == 404 && response["X-A"] == "1")
+    #expect(response["Strict-Transport-Security"] == "max-age=100")
+  }
+
   @Test func aFieldAsLongAsMayBe() throws {
     let site = try TemporarySite()
     try site.add("a.txt", "a\n")
@@ -21,6 +98,12 @@ import Testing
         #expect(response.status == 200 && response["X-Long"] == value)
       }
       #expect(try Curl.get(sluice.url("http") + "/a.txt", ["-r", "0-0"])["X-Long"] == value)
+      // Together with the longest Location.
+      let connection = try sluice.connect()
+      let text = String(repeating: "ä", count: 2000)
+      try connection.get("/\(text)?\(text)")
+      let moved = try connection.response()
+      #expect(moved.status == 301 && moved["X-Long"] == value && moved["Location"]?.utf8.count == 24_002)
     }
     let result = try SluiceProcess.run([
       "check", "--header", "X-Long: \(value)", "--header", "X-More: \(value)",
@@ -81,6 +164,69 @@ import Testing
       }
       #expect(found, "\(line), \(words): \(result.errorOutput)")
     }
+  }
+}
+
+/// A site with rules for a folder, and all that may become of a request beneath it.
+private struct FieldSite {
+  let site: TemporarySite
+  private let other: TemporarySite
+  var configuration: String { other.path + "/c.toml" }
+
+  init() throws {
+    site = try TemporarySite()
+    other = try TemporarySite()
+    for folder in ["docs", "docs/sub", "docs/locked", "docs/closed"] { try site.addFolder(folder) }
+    for name in ["docs/index.html", "docs/a.txt", "docs/locked/a.txt"] { try site.add(name, name + "\n") }
+    try other.add("users", AuthenticationTests.ann)
+    try other.add(
+      "c.toml",
+      """
+      security-headers = true
+      clean-urls = true
+      strict-hosts = true
+      hsts = "100"
+      auth-over-http = "on"
+      auth = ["/docs/locked/=\(other.path)/users"]
+      header = ["X-All: 1"]
+      redirect = ["/docs/old=/new:302", "/old=/new"]
+
+      [[path]]
+      match = "/docs/closed/"
+      deny = ["all"]
+
+      [[path]]
+      match = "/docs/"
+      cache-control = "max-age=60"
+      headers.set = { X-Docs = "d", Referrer-Policy = "no-referrer" }
+      headers.add = { Link = ["</a>", "</b>"] }
+      headers.remove = ["Server", "X-Frame-Options"]
+
+      [[host]]
+      names = ["127.0.0.1"]
+      root = "\(site.path)"
+
+      [[host]]
+      names = ["base.example"]
+      root = "\(site.path)"
+      base-path = "/app"
+      """)
+  }
+
+  static func expectFields(of response: HTTPResponse, _ status: Int, isDocs: Bool, _ what: String) {
+    #expect(response.status == status, "\(what): \(response.statusLine)")
+    let links = response.fields.filter { $0.name == "Link" }.map(\.value)
+    #expect(response["X-All"] == "1" && response["X-Content-Type-Options"] == "nosniff", "\(what)")
+    #expect(response["X-Docs"] == (isDocs ? "d" : nil), "\(what)")
+    #expect(links == (isDocs ? ["</a>", "</b>"] : []), "\(what)")
+    #expect(response["Server"] == (isDocs ? nil : "sluice"), "\(what)")
+    #expect(response["X-Frame-Options"] == (isDocs ? nil : "SAMEORIGIN"), "\(what)")
+    #expect(
+      response["Referrer-Policy"] == (isDocs ? "no-referrer" : "strict-origin-when-cross-origin"), "\(what)")
+    #expect(response["Strict-Transport-Security"] == nil, "\(what)")
+    // An error is not kept for as long as a file.
+    let isKept = response["Cache-Control"] == "max-age=60"
+    #expect(isKept == (isDocs && status < 400), "\(what): \(response.fields)")
   }
 }
 

@@ -39,6 +39,29 @@ import Testing
     #expect(site.policy(of: Array("b".utf8)).hasEntityTag)
   }
 
+  /// Where there is no file, the path that is asked for is the one that rules have to fit.
+  @Test func responsesWithoutAFile() throws {
+    var site = Site(root: "")
+    site.hasSecurityFields = true
+    site.rules = [
+      try Self.rule("/a/") { $0.changes = [.set(try Field("X-A", "1")), .remove("server")] },
+      try Self.rule("/a/b") { $0.type = "text/x-a" },
+      try Self.rule("**") {
+        $0.cacheControl = "no-cache"
+        $0.changes = [.remove("x-frame-options")]
+      },
+    ]
+    for (path, rules) in [("a/x", [0, 2]), ("a/b", [0, 2]), ("a", [2]), ("", [2])] {
+      #expect(site.fieldRules(for: Array(path.utf8)) == rules, "\(path)")
+    }
+    let policy = site.policy(ofRules: [0, 2], isPrivate: true)
+    let lines = policy.fields.map { "\($0.name): \($0.value)" }
+    #expect(lines.starts(with: ["X-A: 1", "Cache-Control: no-cache", "X-Content-Type-Options: nosniff"]))
+    #expect(
+      !policy.hasServer && !lines.contains { $0.hasPrefix("X-Frame-Options") || $0.hasSuffix(" private") })
+    #expect(site.policy(ofRules: [], isPrivate: true).fields.first?.value == "private")
+  }
+
   @Test func nothingIsSaidWithoutRules() {
     let policy = Site(root: "").policy(of: Array("a.html".utf8))
     #expect(policy.fields.isEmpty && policy.hasServer && policy.hasEntityTag && policy.hasLastModified)

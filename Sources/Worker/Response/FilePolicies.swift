@@ -25,8 +25,20 @@ final class FilePolicies {
 
   let sites: [Site]
   private var numbers: [Key: Int32] = [:]
-  /// The fields of responses that no file is in, by site.
+  /// The fields of responses that no file is in, by site, where no rule says otherwise.
   private let general: [Entry]
+  /// By site: what is said of such responses depends on the path.
+  private let areByPath: [Bool]
+  /// The same where rules say otherwise: made when a path is first asked for that these fit.
+  private var generalOfRules: [RuleKey: Entry] = [:]
+  /// So many are kept: clients choose the paths.
+  private static let mostOfRules = 256
+
+  private struct RuleKey: Hashable {
+    let site: Int
+    let rules: [Int]
+    let isPrivate: Bool
+  }
   /// What each site offers, its favourite first.
   let codings: [[ContentCoding]]
   /// The same as the cache takes them: see `FileCache.coded`.
@@ -73,12 +85,8 @@ final class FilePolicies {
         return unsafe Challenge(lines: Self.copy(lines), file: files.firstIndex(of: authentication.file) ?? 0)
       }
     }
-    general = sites.map { site in
-      var policy = FilePolicy(mediaType: "text/plain; charset=utf-8")
-      policy.fields = site.generalFields
-      policy.strictTransport = site.strictTransport
-      return Entry(policy, coding: nil)
-    }
+    general = sites.map { Entry($0.policy(ofRules: []), coding: nil) }
+    areByPath = sites.map { $0.rules.contains { $0.saysFields || $0.authentication != nil } }
     codings = sites.map { site in
       site.codings.compactMap { token in ContentCoding.allCases.first { "\($0.token)" == token } }
     }
@@ -93,11 +101,7 @@ final class FilePolicies {
   }
 
   deinit {
-    for entry in entries + general {
-      unsafe entry.type.deallocate()
-      unsafe entry.fields.deallocate()
-      unsafe entry.errorFields.deallocate()
-    }
+    for entry in entries + general + generalOfRules.values { entry.free() }
     for challenge in challenges.joined() { unsafe challenge.lines.deallocate() }
   }
 
@@ -105,6 +109,24 @@ final class FilePolicies {
 
   /// What responses of a site have in which there is no file: errors, and ways to go.
   func general(_ site: Int) -> Entry { general[site] }
+
+  /// Rules may say something else of them for some paths.
+  func isByPath(_ site: Int) -> Bool { areByPath[site] }
+
+  /// The same for a path, which is decoded and relative to the root. Good until the next one is asked for.
+  func general(_ site: Int, path: Span<UInt8>, isPrivate: Bool) -> Entry {
+    let rules = sites[site].fieldRules(for: path.indices.map { path[$0] })
+    if rules.isEmpty, !isPrivate { return general[site] }
+    let key = RuleKey(site: site, rules: rules, isPrivate: isPrivate)
+    if let entry = generalOfRules[key] { return entry }
+    if generalOfRules.count >= Self.mostOfRules {
+      for entry in generalOfRules.values { entry.free() }
+      generalOfRules.removeAll()
+    }
+    let entry = Entry(sites[site].policy(ofRules: rules, isPrivate: isPrivate), coding: nil)
+    generalOfRules[key] = entry
+    return entry
+  }
 
   /// What has to be asked before such a file is sent.
   func gates(_ number: Int32) -> Gates { allGates[Int(number)] }
@@ -199,6 +221,12 @@ extension FilePolicies.Entry {
     hasServer = policy.hasServer
     hasEntityTag = policy.hasEntityTag
     hasLastModified = policy.hasLastModified
+  }
+
+  fileprivate func free() {
+    unsafe type.deallocate()
+    unsafe fields.deallocate()
+    unsafe errorFields.deallocate()
   }
 
   /// The fields for a client, by how it asks.

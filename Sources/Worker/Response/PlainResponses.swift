@@ -75,6 +75,7 @@ extension Responder {
   mutating func redirect(_ gate: Gate, _ request: RequestHead, _ bytes: Span<UInt8>) -> Response {
     guard let target = gate.redirect else { return response(.notFound, to: request) }
     let path = unsafe decodedPath.span
+    let query = bytes.extracting(request.query.range)
     let value = unsafe write(into: location) { out in
       out.append(copying: target.prefix.span)
       if let suffix = target.suffix {
@@ -83,7 +84,6 @@ extension Responder {
         if target.prefix.last == UInt8(ascii: "/") {
           while let first = starred.first, path[first] == UInt8(ascii: "/") { starred.removeFirst() }
         }
-    let query = bytes.extracting(request.query.range)
         _ = RequestPath.encode(path.extracting(starred), to: &out)
         out.append(copying: suffix.span)
       }
@@ -148,14 +148,26 @@ extension Responder {
     return unsafe Response(bytes: bytes, keepsAlive: false)
   }
 
-  /// Encodes the head of a response that no file is in: with the fields that all of the site's responses have.
+  /// Encodes the head of a response that no file is in: with the fields that the site says for the path.
   mutating func finish(
     _ head: consuming ResponseHead, _ request: RequestHead, challenge: Span<UInt8>? = nil,
     location: Span<UInt8>? = nil, text: StaticString = ""
   ) -> Response {
-    let fields = unsafe policies.general(current).fields(for: client)
+    let policy = general(isChallenge: challenge != nil)
+    let fields = unsafe policy.fields(for: client, ofError: head.status.rawValue >= 400)
+    head.hasServer = policy.hasServer
     return unsafe finish(
       head, request, fields: fields.span, challenge: challenge, location: location, text: text)
+  }
+
+  /// What is said of fields for the path that is asked for.
+  private mutating func general(isChallenge: Bool) -> FilePolicies.Entry {
+    guard policies.isByPath(current) else { return policies.general(current) }
+    _ = decodePath()
+    // What asks for credentials has its own word for caches.
+    let isPrivate =
+      unsafe !isChallenge && !policies.authentications(of: decodedPath, site: current).isEmpty
+    return unsafe policies.general(current, path: decodedPath.span, isPrivate: isPrivate)
   }
 
   /// Encodes a head for the client and the connection that it is for.

@@ -220,7 +220,7 @@ struct Options: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A field for responses with files: 'X-Robots-Tag: none', or for some, '/docs/**=X-Robots-Tag: none'.",
+      "A field for responses: 'X-Robots-Tag: none', or for some paths, '/docs/**=X-Robots-Tag: none'.",
       valueName: "[pattern=]name: value"))
   var header: [String] = []
 

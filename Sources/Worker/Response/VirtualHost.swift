@@ -42,8 +42,12 @@ struct VirtualHost {
   }
 
   /// Whether a path is one of the site's. As sent, it may be one though it looks like none; a decoded one has no first slash.
+  @inline(__always)
   func place(of path: Span<UInt8>, isDecoded: Bool = false) -> Place {
-    if basePath.isEmpty { return .beneath(0) }
+    basePath.isEmpty ? .beneath(0) : placeBesideBase(path, isDecoded: isDecoded)
+  }
+
+  private func placeBesideBase(_ path: Span<UInt8>, isDecoded: Bool) -> Place {
     let first = isDecoded ? 1 : 0
     let count = basePath.count - first
     guard path.count >= count else { return .elsewhere }

@@ -204,18 +204,26 @@ import Testing
     let sluice = try serve(
       "header = \"X-Version: 0\"\nlisting = true",
       ["--workers", "2", "--drain", "1", "--access-log", folder.path + "/log"])
-    func state() throws -> (threads: Int, descriptors: Int) {
-      let process = sluice.process.identifier
-      let threads = try Shell.require(["ls", "/proc/\(process)/task"]).split(separator: "\n").count
-      return (threads, try sluice.descriptors().split(separator: "\n").count)
+    func threads() throws -> Int {
+      try Shell.require(["ls", "/proc/\(sluice.process.identifier)/task"]).split(separator: "\n").count
     }
+    /// What they lead to, in order.
+    func descriptors() throws -> [String] {
+      try sluice.descriptors().split(separator: "\n").map {
+        $0.split(separator: " ").last.map(String.init) ?? ""
+      }
+      .map { $0.replacing(/\[\d+\]/, with: "") }.sorted()
+    }
+    func state() throws -> (Int, [String]) { (try threads(), try descriptors()) }
     let before = try state()
     for number in 1...10 {
       try write("header = \"X-Version: \(number)\"\nlisting = true")
       try reload(sluice)
       #expect(try value(sluice, "x-version") == "\(number)")
     }
-    try waitUntil("all is as before") { try state() == before }
+    try? waitUntil("all is as before") { try state() == before }
+    let after = try state()
+    #expect(after == before, "\(after) instead of \(before)")
     let slow = try sluice.connect(receiveBuffer: 8192)
     try slow.get("/huge.bin")
     _ = try slow.bytes(100)

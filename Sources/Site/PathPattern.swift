@@ -38,6 +38,32 @@ public struct PathPattern: Sendable, Hashable {
     return (first, alternatives[0].count - last - 1)
   }
 
+  /// The paths that fit, if nothing but braces varies.
+  var literals: [[UInt8]]? {
+    alternatives.contains { $0.contains(where: "*?".utf8.contains) } ? nil : alternatives
+  }
+
+  /// What all paths that fit begin with.
+  var beginning: [UInt8] { text.hasPrefix("/") ? Array(text.utf8.prefix { !"*?{".utf8.contains($0) }) : [] }
+
+  /// Paths that fit, one for each choice of braces: `star` is what `*` and `?` stand for, `any` what `**` does.
+  func samples(star: String, any: String) -> [[UInt8]] {
+    alternatives.map { alternative in
+      let text = String(decoding: alternative, as: UTF8.self)
+      // What is not rooted begins with `**/`, which stands for any slash.
+      let rooted = text.hasPrefix("**/") ? "/" + (any.isEmpty ? "" : any + "/") + text.dropFirst(3) : text
+      return Array(
+        rooted.replacing("**", with: any).replacing("*", with: star).replacing("?", with: star.prefix(1)).utf8
+      )
+    }
+  }
+
+  /// Paths that fit, with characters that no pattern has where there are stars: another pattern that all of them fit is for all paths that
+  /// this one is for.
+  public var probes: [[UInt8]] {
+    [("\u{1}", ""), ("\u{1}\u{2}", "\u{1}\u{2}"), ("\u{1}\u{2}", "\u{1}\u{2}/\u{2}\u{1}")].flatMap(samples)
+  }
+
   /// Nil where braces do not fit, or make too many.
   private static func expand(_ text: [UInt8]) -> [[UInt8]]? {
     guard let open = text.firstIndex(of: UInt8(ascii: "{")) else {

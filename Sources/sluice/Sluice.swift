@@ -26,15 +26,32 @@ struct Sluice: ParsableCommand {
       let code = exitCode(for: error)
       // Help, version and completion scripts.
       if code == .success { exit(withError: error) }
-      let message = message(for: error)
+      let message = explained(message(for: error))
       if !message.isEmpty {
-        let first = CommandLine.arguments.dropFirst().first
-        let command: String = ["check", "doctor", "reload", "upgrade"].first { $0 == first } ?? "serve"
-        let advice = code == .validationFailure ? " (see sluice \(command) --help)" : ""
+        let advice =
+          code == .validationFailure ? " (see sluice \(command?._commandName ?? "serve") --help)" : ""
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }
       Glibc.exit(code.rawValue)
     }
+  }
+
+  /// The one that was named.
+  private static var command: (any ParsableCommand.Type)? {
+    configuration.subcommands.first { $0._commandName == CommandLine.arguments.dropFirst().first }
+  }
+
+  /// What was meant, where ArgumentParser does not know a flag, or a word was to be a command.
+  private static func explained(_ message: String) -> String {
+    if let flag = message.prefixMatch(of: /Unknown option '([^']+)'/)?.output.1 {
+      let flags = helpMessage(for: command ?? Serve.self).matches(of: /--([a-z-]+)/).map {
+        String($0.output.1)
+      }
+      return Suggestion.text(forFlag: String(flag), of: flags)
+    }
+    let commands = configuration.subcommands.map { $0._commandName }
+    return CommandLine.arguments.dropFirst().first.flatMap { Suggestion.text(forCommand: $0, of: commands) }
+      ?? message
   }
 }
 

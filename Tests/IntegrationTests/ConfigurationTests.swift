@@ -100,7 +100,7 @@ import Testing
       "6: unknown key 'header': did you mean 'headers'?",
       "7: 'immutable' is said of a whole host, not in [[path]]: in TOML, keys belong to the section above them",
       "8: 'workers' is said of all, not in [[path]]: in TOML, keys belong to the section above them",
-      "9: unknown key 'add_header': use headers = { set = { Name = \"value\" } } in a [[path]]",
+      "9: unknown key 'add_header': use headers = { set = { Name = \"value\" } } in a [[path]], or header",
       "13: 'port' is said of all, not in [[host]]: in TOML, keys belong to the section above them",
       "14: unknown key 'ssl_certificate': use cert",
     ] { #expect(problems.contains("sluice: \(path):\(problem)"), "\(problem): \(problems)") }

@@ -73,7 +73,7 @@ import Testing
       ("text/html html\ntypes {\n", ":2: this is no media type"),
       ("\n\nhtml text/html\n", ":3: this is no media type"),
       ("text/html html;\n", ":1: this is no media type"), ("text/\n", ":1: this is no media type"),
-      ("text/html\u{0} html\n", ": this is no text in UTF-8"),
+      ("text/html\u{0} html\n", ":1: this is no text in UTF-8"),
       ("text/" + String(repeating: "a", count: 600) + " html", ":1: this is no media type"),
     ])
   func errorsSayWhere(text: String, message: String) throws {

@@ -25,7 +25,8 @@ struct ConfigurationFile {
       paths = takePaths(table)
       if table["host"]?.string == nil { takeHosts(table) }
     } catch let error as TOMLParseError {
-      problems = ["\(path):\(error.source.begin.line): \(error.description)"]
+      let line = error.source.begin.line
+      problems = ["\(path):\(line): \(SyntaxHint.text(error.description, line: lines.text(of: line)))"]
     } catch let error as TextFile.Fault {
       problems = [error.description]
     } catch {
@@ -46,7 +47,7 @@ struct ConfigurationFile {
       }
       guard let value = table[key], let texts = Self.texts(of: value) else {
         problems.append(
-          "\(path):\(line): '\(key)' must be a text, a number, true or false, or a list of these")
+          "\(path):\(line): '\(key)' must be a text in quotes, a number, true or false, or a list of these")
         continue
       }
       settings[Settings.aliases[key] ?? key] = Setting(
@@ -55,16 +56,29 @@ struct ConfigurationFile {
     return Settings(settings)
   }
 
+  /// What a `[[path]]` says.
+  private static let pathKeys = [
+    "match", "cache-control", "type", "redirect", "status", "fallback", "allow", "deny", "auth", "realm",
+    "listing",
+  ]
+  /// Keys of sections that are no options.
+  private static let sectionKeys = Dictionary(
+    uniqueKeysWithValues: (pathKeys + ["headers"]).filter { !Settings.names.contains($0) }.map {
+      ($0, "path")
+    }
+      + [("names", "host")])
+
   /// What is said of a key that is none here.
   private static func complaint(_ key: String, _ allowed: [String], section: String) -> String {
-    if let meant = Suggestion.ofOtherServers[key.lowercased().replacing("-", with: "_")] {
-      return "unknown key '\(key)': use \(meant)"
-    }
+    if let meant = Suggestion.ofOtherServers(key) { return "unknown key '\(key)': use \(meant)" }
     let isOption = Settings.names.contains(Settings.aliases[key] ?? key)
     if !section.isEmpty, isOption, !allowed.contains(where: { $0.hasPrefix(key) }) {
       let place = section != "host" && Settings.ofHosts.contains(key) ? "of a whole host" : "of all"
       return
         "'\(key)' is said \(place), not in [[\(section)]]: in TOML, keys belong to the section above them"
+    }
+    if section.isEmpty, let place = Self.sectionKeys[key] {
+      return "'\(key)' is said in a [[\(place)]], not of all"
     }
     let suggestion = Suggestion.text(for: key, of: allowed)
     // A section has few keys; all options are many, and the help has them.
@@ -130,13 +144,7 @@ struct ConfigurationFile {
   ) -> [PathSection] {
     sections(of: table, "path", name).enumerated().map { index, section in
       let number = first + index
-      let settings = take(
-        section,
-        [
-          "match", "cache-control", "type", "redirect", "status", "fallback", "allow", "deny", "auth",
-          "realm", "listing",
-        ],
-        others: ["headers"], section: name, number: number)
+      let settings = take(section, Self.pathKeys, others: ["headers"], section: name, number: number)
       let line = lines.line(of: "headers", section: name, number: number)
       return PathSection(
         settings: settings, changes: takeHeaders(section, line), origin: origin(name, number))
@@ -170,8 +178,10 @@ struct ConfigurationFile {
         changes += (said.flatMap(Self.texts) ?? []).map { (action, $0, "") }
       case "set" where said?.table != nil, "add" where said?.table != nil:
         for name in said?.table?.keys ?? [] {
-          for value in (said?.table?[name]).flatMap(Self.texts) ?? [] {
-            changes.append((action, name, value))
+          let values = (said?.table?[name]).flatMap(Self.texts)
+          changes += (values ?? []).map { (action, name, $0) }
+          if values == nil {
+            problems.append("\(path):\(line): the value of the header \(name) must be a text")
           }
         }
       default:
@@ -194,7 +204,8 @@ struct ConfigurationFile {
   }
 
   private static func text(of value: any TOMLValueConvertible) -> String? {
-    value.string ?? value.bool.map(String.init) ?? value.int.map(String.init)
+    value.string ?? value.bool.map { String($0) } ?? value.int.map { String($0) }
+      ?? value.double.map { String($0) }
   }
 }
 
@@ -202,13 +213,13 @@ struct ConfigurationFile {
 struct KeyLines {
   /// By the section's name, its number among those of that name, and the key, which is empty for the section itself.
   private var lines: [[String]: Int] = [:]
+  private let texts: [Substring]
 
   init(_ text: String) {
     var section = ["", "0"]
     var counts: [String: Int] = [:]
-    for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-      .enumerated()
-    {
+    texts = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    for (index, line) in texts.enumerated() {
       let line = line.trimmingSpace()
       if line.hasPrefix("["), let end = line.firstIndex(of: "]") {
         let name = Self.name(line[..<end].drop { $0 == "[" })
@@ -227,94 +238,15 @@ struct KeyLines {
     return String(name.hasPrefix("\"") && name.hasSuffix("\"") ? name.dropFirst().dropLast() : name)
   }
 
+  /// What stands in a line.
+  func text(of line: Int) -> Substring {
+    texts.indices.contains(line - 1) ? texts[line - 1].trimmingSpace() : ""
+  }
+
   /// The line of a key in the `number`th section of this name, or of the section if it has no such key.
   func line(of key: String, section: String = "", number: Int = 0) -> Int {
     let place = [section, String(number)]
     return lines[place + [key]] ?? lines[[key, "0", ""]] ?? lines[place + [""]] ?? 1
-  }
-}
-
-/// What somebody may have meant.
-enum Suggestion {
-  /// What is meant by words of nginx, Caddy and static-web-server.
-  static let ofOtherServers = [
-    "listen": "address, port and tls-port",
-    "bind": "address, port and tls-port",
-    "server_name": "[[host]] with names = [\"example.com\"]",
-    "server": "[[host]] with names = [\"example.com\"]",
-    "site": "[[host]] with names = [\"example.com\"]",
-    "location": "[[path]] with match = \"/images/**\"",
-    "alias": "root, or redirect in a [[path]]",
-    "ssl_certificate": "cert",
-    "tls": "cert and key",
-    "ssl": "cert and key",
-    "certificate": "cert",
-    "ssl_certificate_key": "key",
-    "gzip": "precompressed, for files that lie beside: app.js.gz",
-    "gzip_static": "precompressed",
-    "brotli": "precompressed, for files that lie beside: app.js.br",
-    "brotli_static": "precompressed",
-    "compression": "precompressed, for files that lie beside: app.js.gz",
-    "compression_static": "precompressed",
-    "encode": "precompressed, for files that lie beside: app.js.gz",
-    "autoindex": "listing",
-    "browse": "listing",
-    "directory_listing": "listing",
-    "try_files": "fallback, or clean-urls",
-    "page_fallback": "fallback",
-    "page404": "error-page = [\"404=/404.html\"]",
-    "handle_errors": "error-page = [\"404=/404.html\"]",
-    "expires": "cache-control in a [[path]]",
-    "add_header": "headers = { set = { Name = \"value\" } } in a [[path]]",
-    "rewrite": "redirect",
-    "return": "redirect and status in a [[path]]",
-    "auth_basic": "auth and realm",
-    "auth_basic_user_file": "auth",
-    "basic_auth": "auth and realm",
-    "worker_processes": "workers",
-    "threads_multiplier": "workers",
-    "keepalive_timeout": "idle-timeout",
-    "types": "mime = [\"EXTENSION=TYPE\"]",
-    "cors_allow_origins": "cors",
-  ]
-
-  /// `: did you mean 'port'?`, or nothing if no word is near.
-  static func text(for word: String, of words: [String]) -> String {
-    // Of two that are as near, the one that begins alike.
-    let nearest = words.map { (distance(word, $0), $0) }.min { one, other in
-      (one.0, -word.commonPrefix(with: one.1)) < (other.0, -word.commonPrefix(with: other.1))
-    }
-    guard let (distance, meant) = nearest, distance <= (word.count < 4 ? 1 : max(2, word.count / 3)) else {
-      return ""
-    }
-    return ": did you mean '\(meant)'?"
-  }
-
-  /// How many characters have to be changed, added, left out, or swapped with the next one (optimal string alignment). An
-  /// underscore is as good as a hyphen.
-  private static func distance(_ one: String, _ other: String) -> Int {
-    let (one, other) = (Array(one.lowercased().replacing("_", with: "-")), Array(other))
-    var rows = [Array(0...other.count)]
-    for (index, character) in one.enumerated() {
-      var row = [index + 1]
-      for (place, wanted) in other.enumerated() {
-        var best = min(
-          rows[index][place] + (character == wanted ? 0 : 1), rows[index][place + 1] + 1, row[place] + 1)
-        if index > 0, place > 0, character == other[place - 1], one[index - 1] == wanted {
-          best = min(best, rows[index - 1][place - 1] + 1)
-        }
-        row.append(best)
-      }
-      rows.append(row)
-    }
-    return rows[one.count][other.count]
-  }
-}
-
-extension String {
-  /// How many characters both begin with.
-  fileprivate func commonPrefix(with other: String) -> Int {
-    zip(self, other).prefix { $0 == $1 }.count
   }
 }
 

@@ -17,10 +17,19 @@ enum TextFile {
       throw Fault(
         description: "\(path): this file is too large: use \(Limits.configurationFile) bytes or less")
     }
-    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
-      throw Fault(description: "\(path): this is no text in UTF-8")
-    }
-    return text
+    if let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) { return text }
+    let isUTF16 = bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])
+    throw Fault(
+      description:
+        "\(path):\(isUTF16 ? 1 : faultyLine(of: bytes)): this is no text in UTF-8: save the file as \(isUTF16 ? "UTF-8, not as UTF-16" : "UTF-8")"
+    )
+  }
+
+  /// The first line that is not in UTF-8, or has a NUL.
+  private static func faultyLine(of bytes: [UInt8]) -> Int {
+    let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    let index = lines.firstIndex { $0.contains(0) || String(validating: $0, as: UTF8.self) == nil }
+    return (index ?? 0) + 1
   }
 
   /// No more than it takes to see that there are too many. Nil, and `errno`, if it can't be read.

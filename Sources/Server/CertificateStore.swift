@@ -233,7 +233,7 @@ extension Passphrase {
 }
 
 extension ClientCertificates {
-  fileprivate var authority: ClientAuthority {
+  var authority: ClientAuthority {
     get throws(ContextError) {
       try ClientAuthority(
         file: authorities, revocationFile: revocations, isRequired: areRequired)
@@ -245,11 +245,14 @@ extension Configuration.Secure {
   /// What is said of a site's clients.
   fileprivate func clients(ofSite site: Int) -> ClientCertificates? { hostClients[site] ?? clients }
 
-  /// Those that clients have to show, each once.
-  private var requiredClients: [ClientCertificates] {
+  /// Whose certificates clients may show, each once.
+  var allClients: [ClientCertificates] {
     let all = ([clients] + hostClients.sorted { $0.key < $1.key }.map(\.value)).compactMap { $0 }
-    return all.filter(\.areRequired).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
+
+  /// Those that clients have to show.
+  private var requiredClients: [ClientCertificates] { allClients.filter(\.areRequired) }
 
   /// What connections are known by whose clients had to show such a certificate: from 1 on; 0 if they need none.
   fileprivate func policyNumber(of clients: ClientCertificates) -> Int {

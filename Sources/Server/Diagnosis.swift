@@ -147,7 +147,7 @@ public struct Diagnosis: Sendable {
   // MARK: A configuration
 
   private mutating func examine(_ configuration: Configuration, _ abilities: KernelTLS.Abilities) {
-    for problem in Server.check(configuration) { note("configuration", .bad, problem) }
+    for fault in Server.check(configuration) { note("configuration", .bad, fault.text) }
     guard let secure = configuration.secure else {
       hasKernelTLS = false
       note("HTTPS", .bad, "no certificate: give --cert and --key, and kernel TLS can be used")

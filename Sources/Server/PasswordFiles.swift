@@ -9,17 +9,20 @@ extension PasswordFile {
   /// The files with passwords that sites name, read. One that could be downloaded is an error.
   static func all(of sites: [Site]) throws(StartError) -> [PasswordFile] {
     var files: [PasswordFile] = []
-    for path in Site.passwordFiles(of: sites) {
-      guard !sites.contains(where: { $0.serves(fileAt: path) }) else {
-        throw StartError("\(path): this file with passwords lies in the served folder: move it out of there")
-      }
-      do throws(PasswordFileError) {
-        files.append(try PasswordFile(path: path))
-      } catch {
-        throw StartError(error.description)
-      }
-    }
+    for path in Site.passwordFiles(of: sites) { files.append(try read(path, sites: sites)) }
     return files
+  }
+
+  /// One of them.
+  static func read(_ path: String, sites: [Site]) throws(StartError) -> PasswordFile {
+    guard !sites.contains(where: { $0.serves(fileAt: path) }) else {
+      throw StartError("\(path): this file with passwords lies in the served folder: move it out of there")
+    }
+    do throws(PasswordFileError) {
+      return try PasswordFile(path: path)
+    } catch {
+      throw StartError(error.description)
+    }
   }
 }
 

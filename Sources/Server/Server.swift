@@ -1,7 +1,5 @@
 public import Logging
 
-import Access
-import Files
 import Glibc
 import Reactor
 import Site
@@ -71,24 +69,4 @@ public enum Server {
   /// Keeps the signals that `run` understands until it does: one that comes early ends nothing. For the first thread, before it
   /// starts others.
   public static func keepSignals() { Signals.block() }
-
-  /// Looks at what `run` would need beside ports: folders, certificate and key, files with passwords. What is wrong, a line each.
-  public static func check(_ configuration: Configuration) -> [String] {
-    var problems: [String] = []
-    func attempt(_ body: () throws -> Void) {
-      do {
-        try body()
-      } catch {
-        problems.append("\(error)")
-      }
-    }
-    for site in configuration.sites { attempt { _ = try DocumentRoot(path: site.root) } }
-    attempt {
-      _ = try configuration.secure.map { secure throws(StartError) in
-        try SecureSetup(secure, sites: configuration.sites, limits: configuration.limits)
-      }
-    }
-    attempt { _ = try PasswordFile.all(of: configuration.sites) }
-    return problems
-  }
 }

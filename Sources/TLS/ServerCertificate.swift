@@ -68,8 +68,14 @@ public final class ServerCertificate: Sendable {
   ) throws(ContextError) -> X509Certificate {
     ERR_clear_error()
     guard unsafe SSL_CTX_use_certificate_chain_file(holder, file) == 1 else {
+      let reason = lastOpenSSLError()
+      if let key = try? unsafe readPrivateKey(file, nil) {
+        unsafe EVP_PKEY_free(key)
+        throw ContextError(
+          "\(file): this is a private key, and no certificate: put the certificate here, and the key there")
+      }
       throw ContextError(
-        "\(file): no usable certificate in it (PEM, leaf first): \(lastOpenSSLError())")
+        "\(file): no usable certificate in it (PEM, leaf first): \(reason)")
     }
     guard let leaf = unsafe SSL_CTX_get0_certificate(holder) else {
       throw ContextError("\(file): no certificate in it")

@@ -15,10 +15,10 @@ struct Check: ParsableCommand {
   func run() throws {
     var reader = ConfigurationReader(options)
     let configuration = reader.configuration()
-    reader.problems += Server.check(configuration)
+    reader.problems += reader.faults(of: configuration)
     for problem in reader.problems { standardError("sluice: \(problem)") }
     if reader.problems.isEmpty {
-      for warning in reader.warnings(configuration) { standardError("sluice: warning: \(warning)") }
+      for warning in reader.allWarnings(configuration) { standardError("sluice: warning: \(warning)") }
     }
     if print { Swift.print(reader.toml, terminator: "") }
     if !reader.problems.isEmpty { throw ExitCode.validationFailure }

@@ -29,7 +29,7 @@ struct Serve: ParsableCommand {
     }
     var log = Logger(label: "sluice")
     log.logLevel = configuration.logLevel
-    for warning in reader.warnings(configuration) { log.warning("\(warning)") }
+    for warning in reader.allWarnings(configuration) { log.warning("\(warning)") }
     do {
       try Server.run(configuration, log: log, announce: standardError) { () throws(ConfigurationError) in
         var reader = ConfigurationReader(options)
@@ -38,7 +38,8 @@ struct Serve: ParsableCommand {
         return configuration
       }
     } catch {
-      throw Failure(description: error.description)
+      // With its place, if it stems from something that was said.
+      throw Failure(description: reader.faults(of: configuration).first ?? error.description)
     }
   }
 }

@@ -227,7 +227,7 @@ import Testing
     #expect(try sluice.process.wait(seconds: 15) == 0)
     #expect(try slow.rest().bytes.count < 64 << 20)
     let wrong = try SluiceProcess.run([site.path, "--drain", "4000"])
-    #expect(wrong.exitStatus == 64 && wrong.errorOutput.contains("use a number from 0 to 3600"))
+    #expect(wrong.exitStatus == 64 && wrong.errorOutput.contains("use a number of seconds from 0 to 3600"))
   }
 }
 

@@ -60,7 +60,7 @@ import Testing
 
   /// Files that are not what they are said to be: what OpenSSL says of them follows.
   @Test(arguments: [
-    ("ecdsa.key", "ecdsa.key", "ecdsa.key: no usable certificate in it (PEM, leaf first): "),
+    ("ecdsa.key", "ecdsa.key", "ecdsa.key: this is a private key, and no certificate"),
     ("der.pem", "ecdsa.key", "der.pem: no usable certificate in it (PEM, leaf first): "),
     ("request", "ecdsa.key", "request: no usable certificate in it (PEM, leaf first): "),
     ("index", "ecdsa.key", "index: no usable certificate in it (PEM, leaf first): "),

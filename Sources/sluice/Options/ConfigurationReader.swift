@@ -8,6 +8,8 @@ import Worker
 struct ConfigurationReader {
   /// Each is a line that says what to do.
   var problems: [String] = []
+  /// What is not wrong, but hardly meant: a line each.
+  var warnings: [String] = []
   /// What holds of every option.
   private(set) var settings: Settings
   /// The file's `[[path]]`.
@@ -18,6 +20,8 @@ struct ConfigurationReader {
   var hostCertificates: [Int: [CertificateFiles]] = [:]
   /// The same of what they say of clients' certificates.
   var hostClients: [Int: ClientCertificates?] = [:]
+  /// Where the rules of each site stand, by the numbers of sites and rules.
+  var ruleOrigins: [[Setting.Origin]] = []
 
   /// Reads the environment, and the file if there is one.
   init(_ flags: Options) {
@@ -36,7 +40,7 @@ struct ConfigurationReader {
   /// One that has read nothing but these.
   func reading(_ settings: Settings, _ paths: [ConfigurationFile.PathSection]) -> ConfigurationReader {
     var reader = self
-    (reader.problems, reader.settings, reader.paths) = ([], settings, paths)
+    (reader.problems, reader.warnings, reader.settings, reader.paths) = ([], [], settings, paths)
     return reader
   }
 
@@ -52,34 +56,41 @@ struct ConfigurationReader {
   mutating func configuration() -> Configuration {
     let (plaintext, tlsOnly) = (flag("plaintext"), flag("tls-only"))
     let sites = sites()
-    if plaintext && tlsOnly { problems.append("--plaintext and --tls-only exclude each other") }
+    if plaintext && tlsOnly {
+      problems.append("\(said("plaintext")) and \(settings.origin(of: "tls-only").name) exclude each other")
+    }
     let port = value("port", PortNumber.self)?.number
     let certified = secure(isUsed: !plaintext)
     if tlsOnly && settings.all["cert"] == nil && settings.all["key"] == nil && hostCertificates.isEmpty {
-      problems.append("--tls-only needs a certificate: --cert and --key")
+      problems.append(needsCertificate("tls-only"))
     }
     let secure = plaintext ? nil : certified
     if let port, !tlsOnly, port != 0, port == secure?.port {
-      problems.append("--port and --tls-port are both \(port): HTTP and HTTPS need a port each")
+      let names = "\(said("port")) and \(settings.origin(of: "tls-port").name)"
+      problems.append("\(names) are both \(port): HTTP and HTTPS need a port each")
     }
     var configuration = Configuration(
-      sites: sites, host: text("address") ?? "", port: tlsOnly ? nil : port,
+      sites: sites, host: value("address", ListenHost.self)?.name ?? "", port: tlsOnly ? nil : port,
       secure: secure, workers: value("workers", WorkerCount.self)?.count ?? 1)
     configuration.refusesOtherHosts = flag("strict-hosts")
     if configuration.refusesOtherHosts && configuration.sites.count == 1 {
-      problems.append("--strict-hosts needs hosts: a --config FILE with [[host]]")
+      problems.append("\(said("strict-hosts")) needs hosts: a file with [[host]], which --config names")
     }
     configuration.redirectsToHTTPS = flag("https-redirect")
     if configuration.redirectsToHTTPS && (configuration.secure == nil || configuration.port == nil) {
-      problems.append("--https-redirect needs both HTTP and HTTPS: --cert and --key, and no --tls-only")
+      let origin = settings.origin(of: "https-redirect")
+      let names = "\(origin.names("cert", "key")), and no \(origin.names("tls-only"))"
+      problems.append("\(said("https-redirect")) needs both HTTP and HTTPS: \(names)")
     }
     configuration.publicSecurePort = value("public-https-port", PortNumber.self)?.number
-    let asksForPasswords = configuration.sites.contains { !$0.authentications.isEmpty }
-    if !flag("auth-over-http"), asksForPasswords, configuration.secure == nil {
+    if !flag("auth-over-http"), configuration.secure == nil,
+      let origin = originOfPasswords(configuration.sites)
+    {
       problems.append(
         """
-        auth needs HTTPS, so that passwords are not sent in the clear: give --cert and --key, or, where something else \
-        encrypts on the way, --auth-over-http on
+        \(origin.place)\(origin.name == "match" ? "auth" : origin.name) needs HTTPS, so that passwords are not sent in the clear: give \
+        \(origin.names("cert", "key")), or, where something else encrypts on the way, \
+        \(origin.isFlag ? "--auth-over-http on" : "auth-over-http = \"on\"")
         """)
     }
     configuration.proxies = value("proxy-protocol", NetworkList.self)?.networks ?? []
@@ -98,12 +109,54 @@ struct ConfigurationReader {
     if let idle = value("idle-timeout", SecondCount.self) {
       configuration.limits.idleMilliseconds = UInt64(idle.seconds) * 1_000
     }
+    warnOfIdleOptions(configuration)
+    warnOfLoops(configuration)
     return configuration
   }
 
-  /// What is not wrong, but hardly meant: a line each.
-  func warnings(_ configuration: Configuration) -> [String] {
-    var warnings = Server.warnings(configuration)
+  /// Where passwords are asked for.
+  private func originOfPasswords(_ sites: [Site]) -> Setting.Origin? {
+    for (site, origins) in zip(sites, ruleOrigins) {
+      for case (.required?, let origin) in zip(site.rules.map(\.authentication), origins) { return origin }
+    }
+    return nil
+  }
+
+  /// What `Server.check` finds wrong, with the places of what it stems from.
+  func faults(of configuration: Configuration) -> [String] {
+    Server.check(configuration).map { fault in
+      switch fault.subject {
+      case .file(let file)?:
+        (origin(ofFile: file, fault.text)?.subject ?? "") + fault.text + adviceOnPath(file, fault.text)
+      case .option(let option)?: settings.origin(of: option).subject + fault.text
+      case nil: fault.text
+      }
+    }
+  }
+
+  /// Where a file or folder is named of which this is said: in the section that names what else is spoken of.
+  private func origin(ofFile path: String, _ text: String) -> Setting.Origin? {
+    let sections = [settings] + (hosts.map(\.settings) + (paths + hosts.flatMap(\.paths)).map(\.settings))
+    func files(_ section: Settings, where isMeant: (String) -> Bool) -> [Setting] {
+      Settings.ofFiles.compactMap { section.all[$0] }.filter {
+        !$0.origin.isStandard && $0.texts.contains(where: isMeant)
+      }
+    }
+    let named = sections.map { files($0) { $0 == path || $0.hasSuffix("=" + path) } }
+    let counts = sections.map { files($0) { text.contains($0) }.count }
+    return zip(named, counts).filter { !$0.0.isEmpty }.max { $0.1 < $1.1 }?.0.first?.origin
+  }
+
+  /// Of a path that is taken for another one than was meant.
+  private func adviceOnPath(_ path: String, _ text: String) -> String {
+    guard text.hasSuffix("No such file or directory"), !path.hasPrefix("/") else { return "" }
+    return path.hasPrefix("~")
+      ? ": only shells know '~': say the whole path" : ": relative paths begin in \(currentFolder)"
+  }
+
+  /// All that is hardly meant: a line each.
+  func allWarnings(_ configuration: Configuration) -> [String] {
+    var warnings = warnings + Server.warnings(configuration)
     // A service begins in `/`.
     if case .standard = settings.all["root"]?.origin, let file = settings.all["config"]?.texts.first,
       !configuration.refusesOtherHosts
@@ -114,8 +167,9 @@ struct ConfigurationReader {
     return warnings
   }
 
-  /// A site with these rules, which were read before.
-  mutating func site(_ rules: [PathRule]) -> Site {
+  /// A site with these rules, which were read before, and their places.
+  mutating func site(_ said: [SaidRule]) -> Site {
+    ruleOrigins.append(said.map(\.origin))
     var site = Site(root: text("root") ?? ".")
     site.indexes = value("index", IndexNames.self)?.names ?? site.indexes
     site.hasCleanPaths = flag("clean-urls")
@@ -128,7 +182,7 @@ struct ConfigurationReader {
     site.strictTransport = value("hsts", StrictTransport.self)?.field
     site.followsLinks = (value("symlinks") ?? LinkRule.beneath) == .beneath
     site.codings = value("precompressed", CodingList.self)?.tokens ?? []
-    site.rules = rules
+    site.rules = said.map(\.rule)
     site.types = types()
     site.keepsHashedFiles = flag("immutable")
     site.hasSecurityFields = flag("security-headers")
@@ -140,6 +194,7 @@ struct ConfigurationReader {
       problems.append(
         "all headers together take \(site.fieldBytes) bytes: use \(Limits.ownFieldBytes) or less")
     }
+    warnOf(site, said)
     return site
   }
 
@@ -153,7 +208,8 @@ struct ConfigurationReader {
     let texts = ["ciphers", "ciphersuites", "groups", "key-passphrase-file"].map { text($0) }
     guard isUsed else { return nil }
     if receives && mode == .off {
-      problems.append("--ktls-receive on needs the kernel: use it with --ktls auto or require")
+      let word = settings.origin(of: "ktls-receive").names("ktls")
+      problems.append("\(said("ktls-receive")) on needs the kernel: use it with \(word) auto or require")
     }
     // Without one for all others, the first host's is for them, too.
     if certificates == [], let first = hostCertificates.min(by: { $0.key < $1.key }) {
@@ -161,11 +217,16 @@ struct ConfigurationReader {
     }
     guard let certificates else { return nil }
     if certificates.isEmpty {
-      if mode == .require { problems.append("--ktls require needs a certificate: --cert and --key") }
-      if receives { problems.append("--ktls-receive on needs a certificate: --cert and --key") }
-      if clients != nil || hostClients.contains(where: { $0.value != nil }) {
-        problems.append("client-ca needs a certificate of the server's: --cert and --key")
+      if mode == .require { problems.append(needsCertificate("ktls", "require")) }
+      if receives { problems.append(needsCertificate("ktls-receive", "on")) }
+      if let said = ([settings] + hosts.map(\.settings)).compactMap({ $0.all["client-ca"] }).first,
+        clients != nil || hostClients.contains(where: { $0.value != nil })
+      {
+        let names = said.origin.names("cert", "key")
+        problems.append(
+          "\(said.origin.place)\(said.origin.name) needs a certificate of the server's: \(names)")
       }
+      for option in Settings.ofCertificates { warnOfIdle(option, without: "cert", "key") }
       return nil
     }
     var secure = Configuration.Secure(port: port, certificates: certificates, kernelTLS: mode)
@@ -226,6 +287,17 @@ struct ConfigurationReader {
 
   // MARK: What was said
 
+  /// `/etc/sluice.toml:3: tls-only`.
+  private func said(_ option: String) -> String {
+    settings.origin(of: option).place + settings.origin(of: option).name
+  }
+
+  /// That an option, or a value of it, is for HTTPS.
+  private func needsCertificate(_ option: String, _ value: String? = nil) -> String {
+    let value = value.map { " \($0)" } ?? ""
+    return "\(said(option))\(value) needs a certificate: \(settings.origin(of: option).names("cert", "key"))"
+  }
+
   private mutating func flag(_ option: String) -> Bool { value(option) ?? false }
 
   private mutating func text(_ option: String) -> String? { value(option) }
@@ -242,13 +314,20 @@ struct ConfigurationReader {
   {
     precondition(Settings.names.contains(option), option)
     guard let setting = settings.all[option] else { return nil }
-    guard setting.texts.count == 1, let value = Value(text: setting.texts[0]) else {
-      let said = setting.texts.joined(separator: "', '")
-      problems.append(
-        "\(setting.origin.place)the value '\(said)' of \(setting.origin.name) is invalid: use \(Value.expected)"
-      )
+    let origin = setting.origin
+    guard setting.texts.count == 1 || Value.separator != nil && !setting.texts.isEmpty else {
+      problems.append("\(origin.place)\(origin.name) takes one value, not a list: use \(Value.expected)")
       return nil
     }
-    return value
+    let text = setting.texts.joined(separator: Value.separator ?? "")
+    if let value = Value(text: text) { return value }
+    var hint = Value.hint(text)
+    // As it does for every Service, of the days when containers were linked.
+    if case .variable = origin, text.hasPrefix("tcp://") {
+      hint = " (Kubernetes says it of a Service with this name: say enableServiceLinks: false)"
+    }
+    problems.append(
+      "\(origin.place)the value '\(text)' of \(origin.name) is invalid: use \(Value.expected)\(hint)")
+    return nil
   }
 }

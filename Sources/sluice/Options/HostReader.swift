@@ -38,6 +38,8 @@ extension ConfigurationReader {
     }
     // What is wrong with what holds for all was said before.
     problems += (own.problems + all.problems).filter { !problems.contains($0) }
+    warnings += (own.warnings + all.warnings).filter { !warnings.contains($0) }
+    ruleOrigins.append(rules.map(\.origin))
     site.names = names(of: section)
     if section.settings.all["root"] == nil {
       problems.append("\(section.origin.place)a [[host]] needs root = \"FOLDER\"")

@@ -8,13 +8,37 @@ import TLS
 protocol OptionValue {
   /// What there may be, behind "use".
   static var expected: String { get }
+  /// What stands between several in one text: a file may say them as a list, too.
+  static var separator: String? { get }
+  /// What else there is to say of a text that is none, behind `expected`.
+  static func hint(_ text: String) -> String
   /// Nil for a text that is none.
   init?(text: String)
 }
 
+extension OptionValue {
+  static var separator: String? { nil }
+  static func hint(_ text: String) -> String { "" }
+
+  /// For times: `1h` is 3600.
+  static func secondsHint(_ text: String) -> String {
+    let units = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000]
+    guard let match = text.lowercased().wholeMatch(of: /(\d{1,6}) ?([smhdwy])[a-z]*/)?.output,
+      let number = Int(match.1), let unit = units[String(match.2)]
+    else { return "" }
+    return " (\(text) is \(number * unit))"
+  }
+
+  /// For sizes: `10MB` is 10M.
+  static func bytesHint(_ text: String) -> String {
+    let match = text.lowercased().wholeMatch(of: /(\d+) ?([kmg])i?b?(?:\/s)?/)?.output
+    return match.map { " (\(text) is \($0.1)\($0.2.uppercased()))" } ?? ""
+  }
+}
+
 /// Anything.
 extension String: OptionValue {
-  static var expected: String { "a text" }
+  static var expected: String { "a text that is not empty" }
 
   init?(text: String) {
     if text.isEmpty { return nil }
@@ -91,6 +115,21 @@ struct AdminPlaceText: OptionValue {
   }
 }
 
+/// What is listened on.
+struct ListenHost: OptionValue {
+  static let expected = "one name or address without a port, such as 0.0.0.0, or :: for all of IPv6 and IPv4"
+  let name: String
+
+  init?(text: String) {
+    let colons = text.count { $0 == ":" }
+    guard !text.isEmpty, colons != 1, !text.contains(where: { $0.isWhitespace || "*/[],".contains($0) })
+    else {
+      return nil
+    }
+    name = text
+  }
+}
+
 /// A TCP port; 0 is any free one.
 struct PortNumber: OptionValue {
   static let expected = "a number from 0 to 65535"
@@ -145,7 +184,8 @@ struct ThreadCount: OptionValue {
 
 /// A time in whole seconds, up to a day.
 struct SecondCount: OptionValue {
-  static let expected = "a number from 1 to 86400"
+  static let expected = "a number of seconds from 1 to 86400"
+  static func hint(_ text: String) -> String { secondsHint(text) }
   let seconds: Int
 
   init?(text: String) {
@@ -156,7 +196,8 @@ struct SecondCount: OptionValue {
 
 /// A time to finish, in whole seconds.
 struct DrainSeconds: OptionValue {
-  static let expected = "a number from 0 to 3600"
+  static let expected = "a number of seconds from 0 to 3600"
+  static func hint(_ text: String) -> String { secondsHint(text) }
   let seconds: UInt64
 
   init?(text: String) {
@@ -168,6 +209,7 @@ struct DrainSeconds: OptionValue {
 /// A number of bytes: digits, and perhaps K, M or G for the powers of 1024.
 struct ByteCount: OptionValue {
   static let expected = "a number of bytes, or one with K, M or G"
+  static func hint(_ text: String) -> String { bytesHint(text) }
   let bytes: Int
 
   init?(text: String) {
@@ -183,6 +225,7 @@ struct ByteCount: OptionValue {
 /// A number of bytes a second.
 struct SendRate: OptionValue {
   static let expected = "a number of bytes below 4G, or one with K or M"
+  static func hint(_ text: String) -> String { bytesHint(text) }
   let bytes: UInt32
 
   init?(text: String) {

@@ -1,5 +1,8 @@
 import Site
 
+/// A rule, and where it stands.
+typealias SaidRule = (rule: PathRule, origin: Setting.Origin)
+
 // Rules by path: what --cache-control, --header and --mime say, and the file's [[path]].
 extension ConfigurationReader {
   /// Of Cache-Control: RFC 9111 §5.2.2, RFC 8246 §2, RFC 5861.
@@ -10,8 +13,8 @@ extension ConfigurationReader {
   ]
 
   /// Those of options come first.
-  mutating func rules() -> [PathRule] {
-    var rules: [PathRule] = []
+  mutating func rules() -> [SaidRule] {
+    var rules: [SaidRule] = []
     for (text, origin) in texts("cache-control") {
       let expected = "PATTERN=VALUE, such as '*.html=no-cache', or '/**=\(text)' for all files"
       // A value without a pattern, as others have it.
@@ -25,13 +28,13 @@ extension ConfigurationReader {
       }
       var rule = PathRule(pattern)
       rule.cacheControl = cacheControl(value, origin)
-      rules.append(rule)
+      rules.append((rule, origin))
     }
     for (text, origin) in texts("header") {
-      if let rule = headerRule(text, origin) { rules.append(rule) }
+      if let rule = headerRule(text, origin) { rules.append((rule, origin)) }
     }
     for (text, origin) in texts("redirect") {
-      if let rule = redirectRule(text, origin) { rules.append(rule) }
+      if let rule = redirectRule(text, origin) { rules.append((rule, origin)) }
     }
     for (text, origin) in texts("auth") {
       guard
@@ -39,9 +42,14 @@ extension ConfigurationReader {
       else { continue }
       var rule = PathRule(pattern)
       rule.authentication = authentication(value, realm: nil, origin)
-      rules.append(rule)
+      rules.append((rule, origin))
     }
-    for section in paths { if let rule = rule(section) { rules.append(rule) } }
+    for section in paths {
+      if let rule = rule(section) {
+        rules.append((rule, section.settings.all["match"]?.origin ?? section.origin))
+      }
+    }
+    warnOfRules(rules)
     return rules
   }
 
@@ -78,6 +86,11 @@ extension ConfigurationReader {
   private mutating func redirect(
     _ target: String, from pattern: PathPattern, _ status: Int?, _ origin: Setting.Origin
   ) -> Redirect? {
+    if target.utf8.contains(UInt8(ascii: "$")), target.contains(/\$[A-Za-z0-9]/) {
+      warnings.append(
+        "\(origin.place)'\(target)' is sent as it is: there are no variables: use '*' for what '*' has matched"
+      )
+    }
     do throws(Redirect.Fault) {
       return try Redirect(to: target, from: pattern, status: status ?? 301)
     } catch {
@@ -104,7 +117,20 @@ extension ConfigurationReader {
     }
   }
 
+  /// What a section says of keys that take one value.
+  private mutating func areSingle(_ section: ConfigurationFile.PathSection) -> Bool {
+    let wrong = ["match", "type", "listing", "redirect", "status", "fallback", "auth", "realm"].compactMap {
+      section.settings.all[$0]
+    }.filter { $0.texts.count != 1 }
+    for said in wrong {
+      let advice = said.origin.name == "match" ? "braces, such as '{/a,/b}', or a section for each" : "one"
+      problems.append("\(said.origin.place)\(said.origin.name) takes one value, not a list: use \(advice)")
+    }
+    return wrong.isEmpty
+  }
+
   private mutating func rule(_ section: ConfigurationFile.PathSection) -> PathRule? {
+    guard areSingle(section) else { return nil }
     guard let match = section.settings.all["match"]?.texts.first else {
       problems.append("\(section.origin.place)a [[path]] needs match = \"PATTERN\"")
       return nil
@@ -122,7 +148,7 @@ extension ConfigurationReader {
     }
     if let said = section.settings.all["listing"], let text = said.texts.first {
       rule.listing = Bool(text: text)
-      if rule.listing == nil || said.texts.count > 1 { note(text, said.origin, Bool.expected) }
+      if rule.listing == nil { note(text, said.origin, Bool.expected) }
     }
     if let said = section.settings.all["redirect"], let target = said.texts.first {
       let status = section.settings.all["status"]
@@ -147,7 +173,7 @@ extension ConfigurationReader {
     }
     let realm = section.settings.all["realm"]
     if let said = section.settings.all["auth"] {
-      rule.authentication = authentication(said.texts.joined(separator: ","), realm: realm, said.origin)
+      rule.authentication = authentication(said.texts[0], realm: realm, said.origin)
     } else if let realm {
       problems.append("\(realm.origin.place)realm says what a password is for: it needs auth = \"FILE\"")
     }
@@ -191,8 +217,13 @@ extension ConfigurationReader {
       }
     } catch {
       switch error {
-      case .name: problems.append("\(origin.place)'\(name)' is no name of a header")
-      case .value: problems.append("\(origin.place)the value of the header \(name) holds a control character")
+      case .name:
+        problems.append(
+          "\(origin.place)'\(name)' is no name of a header: use NAME: VALUE for all files, PATTERN=NAME: VALUE for some"
+        )
+      case .value:
+        problems.append(
+          "\(origin.place)the value of the header \(name) holds a control character: use one line")
       case .reserved:
         problems.append("\(origin.place)the header \(name) is the server's own: leave it out")
       }
@@ -212,6 +243,10 @@ extension ConfigurationReader {
         note(text, origin, "STATUS=PATH, such as '404=/404.html'; the status may be \(statuses)")
         continue
       }
+      if let first = pages[status] {
+        warnings.append(
+          "\(origin.place)the page for \(status) is said twice: '/\(page.path)' holds, '/\(first)' does not")
+      }
       pages[status] = page.path
     }
     return pages
@@ -220,14 +255,14 @@ extension ConfigurationReader {
   /// `--mime-types`, and over it `--mime`.
   mutating func types() -> [String: String] {
     var types: [String: String] = [:]
-    if let (path, _) = texts("mime-types").first {
+    if let (path, origin) = texts("mime-types").first {
       let file = MediaTypesFile(path: path)
-      problems += file.problem.map { [$0] } ?? []
+      problems += file.problem.map { [origin.subject + $0] } ?? []
       types = file.types
     }
     for (text, origin) in texts("mime") {
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2, !parts[0].contains("/") else {
+      guard parts.count == 2, !parts[0].contains(where: "/*".contains) else {
         note(text, origin, "ENDING=TYPE, such as 'gpx=application/gpx+xml'")
         continue
       }

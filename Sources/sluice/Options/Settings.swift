@@ -36,8 +36,25 @@ extension Setting.Origin {
     case .flag(let option): "--\(option)"
     case .variable(let name): name
     case .key(let key, _, _): key
-    case .standard(let option): option
+    case .standard(let option): "--\(option)"
     }
+  }
+
+  /// ` (/etc/sluice.toml:12)`, or nothing.
+  var mention: String { place.isEmpty ? "" : " (\(place.dropLast(2)))" }
+
+  /// What stands before a message about what a value leads to: `/etc/sluice.toml:12: root: `, `--cert: `, or nothing where that needs
+  /// no name.
+  var subject: String {
+    switch self {
+    case .flag("root"), .standard: ""
+    default: "\(place)\(name): "
+    }
+  }
+
+  /// Other options as who has said this one says them.
+  func names(_ options: String...) -> String {
+    options.map { isFlag ? "--\($0)" : $0 }.joined(separator: " and ")
   }
 
   /// What stands before a message about it: `/etc/sluice.toml:12: `, or nothing.
@@ -60,6 +77,15 @@ struct Settings {
     "symlinks", "precompressed", "cache-control", "header", "mime", "mime-types", "immutable",
     "security-headers", "cors", "hsts", "auth", "cert", "key", "client-ca",
     "client-auth", "client-crl",
+  ]
+  /// Options that name files or folders which there have to be.
+  static let ofFiles = [
+    "root", "cert", "key", "key-passphrase-file", "ticket-key-file", "client-ca", "client-crl", "auth",
+  ]
+  /// Options that say something of HTTPS alone.
+  static let ofCertificates = [
+    "tls-port", "tls-min", "ciphers", "ciphersuites", "groups", "key-passphrase-file", "ticket-key-file",
+    "hsts",
   ]
   /// Options that may be said several times.
   private static let lists: Set = [
@@ -105,6 +131,9 @@ struct Settings {
             (name, Setting(texts: [text], origin: .standard(name)))
           })))
   }
+
+  /// Who says something of an option.
+  func origin(of option: String) -> Setting.Origin { all[option]?.origin ?? .standard(option) }
 
   /// Nobody has said anything.
   var areAllStandard: Bool { all.values.allSatisfy(\.origin.isStandard) }

@@ -5,6 +5,7 @@ import Site
 /// Networks, with commas between them.
 struct NetworkList: OptionValue {
   static let expected = "networks such as 10.0.0.0/8,192.0.2.1,::1, or all"
+  static let separator: String? = ","
   let networks: [Network]
 
   init?(text: String) {
@@ -17,6 +18,7 @@ struct NetworkList: OptionValue {
 /// Names of index files, with commas between them.
 struct IndexNames: OptionValue {
   static let expected = "names of files with commas between them, such as index.html,index.htm"
+  static let separator: String? = ","
   let names: [String]
 
   init?(text: String) {
@@ -31,6 +33,7 @@ struct IndexNames: OptionValue {
 /// Codings of content, with commas between them, or `off`.
 struct CodingList: OptionValue {
   static let expected = "off, or some of br,zstd,gzip"
+  static let separator: String? = ","
   let tokens: [String]
 
   init?(text: String) {
@@ -78,6 +81,7 @@ struct BasePath: OptionValue {
 /// Origins with commas between them, or a star.
 struct OriginList: OptionValue {
   static let expected = "'*', or origins such as https://example.com,https://app.example.com:8443"
+  static let separator: String? = ","
   let sharing: Sharing
 
   init?(text: String) {
@@ -97,6 +101,7 @@ struct StrictTransport: OptionValue {
   static let expected = """
     seconds, such as 31536000, and perhaps ;includeSubDomains and ;preload, which needs a year at least and the other one
     """
+  static func hint(_ text: String) -> String { secondsHint(text) }
   let field: String
 
   init?(text: String) {

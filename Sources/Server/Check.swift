@@ -1,0 +1,106 @@
+import Access
+import Files
+import Site
+import TLS
+import Worker
+
+/// What is wrong with something that a configuration names.
+public struct ConfigurationFault: Sendable {
+  /// What it stems from.
+  public enum Subject: Sendable {
+    /// A file or folder, as the operator wrote it.
+    case file(String)
+    /// An option, by its name.
+    case option(String)
+  }
+
+  /// Nil where it is nothing that the operator wrote.
+  public let subject: Subject?
+  /// One line that says what to do.
+  public let text: String
+}
+
+extension Server {
+  /// Looks at what `run` would need beside ports: folders, certificates and keys, files with passwords. All that is wrong.
+  public static func check(_ configuration: Configuration) -> [ConfigurationFault] {
+    var faults = Faults()
+    for root in Set(configuration.sites.map(\.root)).sorted() {
+      faults.attempt(.file(root)) { _ = try DocumentRoot(path: root) }
+    }
+    if let secure = configuration.secure { check(secure, configuration, &faults) }
+    for path in Site.passwordFiles(of: configuration.sites) {
+      faults.attempt(.file(path)) { _ = try PasswordFile.read(path, sites: configuration.sites) }
+    }
+    return faults.all
+  }
+
+  private static func check(
+    _ secure: Configuration.Secure, _ configuration: Configuration, _ faults: inout Faults
+  ) {
+    let count = faults.all.count
+    for file in secure.ticketKeyFiles { faults.attempt(.file(file)) { _ = try TicketKeys(files: [file]) } }
+    for files in secure.allClients {
+      let names = [files.authorities] + (files.revocations.map { [$0] } ?? [])
+      faults.attempt(.file(files.authorities), orOneOf: names) { _ = try files.authority }
+    }
+    var passphrase: Passphrase?
+    faults.attempt(secure.passphraseFile.map { .file($0) }) {
+      passphrase = try Passphrase.read(secure.passphraseFile)
+    }
+    // Without it, encrypted keys would be blamed.
+    guard passphrase != nil || secure.passphraseFile == nil else { return }
+    for files in secure.allCertificates {
+      faults.attempt(.file(files.certificate), orOneOf: [files.key]) {
+        _ = try ServerCertificate(
+          certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)
+      }
+    }
+    // Each of these alone, and all together only if nothing is wrong with one.
+    guard faults.all.count == count else { return }
+    for (option, path) in secure.algorithms {
+      var one = secure.withoutAlgorithms
+      one[keyPath: path] = secure[keyPath: path]
+      faults.attempt(.option(option)) {
+        _ = try CertificateStore(
+          one, sites: configuration.sites, kernel: .init(), limits: configuration.limits)
+      }
+    }
+    guard faults.all.count == count else { return }
+    faults.attempt(.option("ktls"), orOneOf: secure.allCertificates.map(\.certificate)) {
+      _ = try SecureSetup(secure, sites: configuration.sites, limits: configuration.limits)
+    }
+  }
+
+  private struct Faults {
+    var all: [ConfigurationFault] = []
+
+    /// `files`: others that an error may begin with, and stem from then.
+    mutating func attempt(
+      _ subject: ConfigurationFault.Subject?, orOneOf files: [String] = [], _ body: () throws -> Void
+    ) {
+      do {
+        try body()
+      } catch {
+        let text = "\(error)"
+        let file = files.first { text.hasPrefix("\($0):") }
+        all.append(ConfigurationFault(subject: file.map { .file($0) } ?? subject, text: text))
+      }
+    }
+  }
+}
+
+extension Configuration.Secure {
+  /// What is said of algorithms, by the names of the options.
+  fileprivate var algorithms: [(String, WritableKeyPath<Self, String?>)] {
+    let all: [(String, WritableKeyPath<Self, String?>)] = [
+      ("ciphers", \.ciphers), ("ciphersuites", \.ciphersuites), ("groups", \.groups),
+    ]
+    return all.filter { self[keyPath: $0.1] != nil }
+  }
+
+  fileprivate var withoutAlgorithms: Self {
+    var other = self
+    (other.ciphers, other.ciphersuites, other.groups) = (nil, nil, nil)
+    return other
+  }
+}

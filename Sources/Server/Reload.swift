@@ -5,13 +5,16 @@ import Synchronization
 import TLS
 import Worker
 
+/// What the configuration says now, and what to warn of, a line each.
+typealias Reread = @Sendable () throws(ConfigurationError) -> (Configuration, warnings: [String])
+
 /// Reads anew what the configuration says, and all that it names, on a thread of its own: a file system may hang, and whoever takes
 /// signals does not wait for that.
 final class Reload: Sendable {
   /// What has come of it.
   enum Outcome: Sendable {
-    /// To be gone over to.
-    case new(LoadedConfiguration)
+    /// To be gone over to, and what to warn of, a line each.
+    case new(LoadedConfiguration, warnings: [String])
     /// The configuration is as it was, and certificates and keys in use are as their files say. One line.
     case same(String)
     /// What is wrong, a line each: nothing is changed.
@@ -23,7 +26,7 @@ final class Reload: Sendable {
   /// Begins. `waker` is woken when it is done, or can't be.
   init(
     of current: Generation, waker: SharedWaker, log: Logger,
-    reread: @escaping @Sendable () throws(ConfigurationError) -> Configuration
+    reread: @escaping Reread
   ) {
     let (configuration, renewal) = (current.configuration, current.renewal)
     let tickets = current.certificates?.tickets
@@ -44,16 +47,17 @@ final class Reload: Sendable {
 
   private static func outcome(
     after current: Configuration, _ renewal: Renewal?, _ tickets: TicketKeys?, _ log: Logger,
-    _ reread: () throws(ConfigurationError) -> Configuration
+    _ reread: Reread
   ) -> Outcome {
     do throws(ConfigurationError) {
-      let configuration = try reread()
+      let (configuration, warnings) = try reread()
       // Connections and caches stay as they are.
       if configuration == current { return .same(try renew(configuration, renewal)) }
       let fixed = configuration.changes(from: current)
       guard fixed.isEmpty else { throw ConfigurationError(fixed) }
       do throws(StartError) {
-        return .new(try LoadedConfiguration(configuration, tickets: tickets, log: log))
+        return .new(
+          try LoadedConfiguration(configuration, tickets: tickets, log: log), warnings: warnings)
       } catch {
         throw ConfigurationError([error.description])
       }

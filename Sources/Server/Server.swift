@@ -30,11 +30,11 @@ public struct ConfigurationError: Error {
 public enum Server {
   /// Serves until SIGTERM or SIGINT, then finishes what is being sent, 30 s at most; a second signal ends the
   /// process at once, and so does a worker that hangs, 2 s later (exit code 1). At SIGUSR2 another process takes over; at SIGHUP it serves what `reread` says from then
-  /// on. Other signals are noted in the log. `announce` gets one line a listener when all workers take connections:
+  /// on, and warns of what that warns of. Other signals are noted in the log. `announce` gets one line a listener when all workers take connections:
   /// `listening https://127.0.0.1:8443 tls=1.2,1.3 ktls=on`.
   public static func run(
     _ configuration: Configuration, log: Logger, announce: (String) -> Void,
-    reread: @escaping @Sendable () throws(ConfigurationError) -> Configuration
+    reread: @escaping @Sendable () throws(ConfigurationError) -> (Configuration, warnings: [String])
   ) throws(StartError) {
     // OpenSSL's control messages on a kernel TLS socket lack MSG_NOSIGNAL (openssl#23033).
     signal(SIGPIPE, SIG_IGN)

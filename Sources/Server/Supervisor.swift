@@ -28,7 +28,7 @@ struct Supervisor {
   /// One that has not.
   private(set) var killedSuccessor: pid_t?
   /// What the configuration says now.
-  private let reread: @Sendable () throws(ConfigurationError) -> Configuration
+  private let reread: Reread
   /// Files are being read anew.
   private var reload: Reload?
   /// Who waits to hear of that.
@@ -47,7 +47,7 @@ struct Supervisor {
   /// Has workers serve what the configuration says, at sockets that were `inherited` or at its own. Throws why they can't.
   init(
     _ configuration: Configuration, inherited: InheritedSockets, log: Logger,
-    reread: @escaping @Sendable () throws(ConfigurationError) -> Configuration
+    reread: @escaping Reread
   ) throws {
     self.log = log
     self.log.logLevel = configuration.logLevel
@@ -267,7 +267,7 @@ struct Supervisor {
     guard let outcome = reload?.outcome else { return }
     (reload, reloadWarning) = (nil, nil)
     guard end == nil, !isRelieved else {
-      if case .new(let loaded) = outcome { loaded.discard() }
+      if case .new(let loaded, _) = outcome { loaded.discard() }
       return
     }
     var lines: [String]
@@ -292,12 +292,13 @@ struct Supervisor {
     switch outcome {
     case .same(let message): return message
     case .refused(let problems): throw ConfigurationError(problems)
-    case .new(let loaded):
+    case .new(let loaded, let warnings):
       do throws(StartError) {
         try goOver(to: loaded)
       } catch {
         throw ConfigurationError([error.description])
       }
+      for warning in warnings { log.warning("\(warning)") }
       return "reloaded: the new configuration is in use"
     }
   }
@@ -316,7 +317,6 @@ struct Supervisor {
       log.warning("more than \(most) earlier configurations still serve connections: the oldest one stops")
       earlier[earlier.count - 1 - most].end(.stop)
     }
-    for warning in Server.warnings(configuration) { log.warning("\(warning)") }
   }
 }
 

@@ -34,8 +34,10 @@ struct Serve: ParsableCommand {
       try Server.run(configuration, log: log, announce: standardError) { () throws(ConfigurationError) in
         var reader = ConfigurationReader(options)
         let configuration = reader.configuration()
-        guard reader.problems.isEmpty else { throw ConfigurationError(reader.problems) }
-        return configuration
+        // All that is wrong with files, too, and with the places that name them.
+        let problems = reader.problems.isEmpty ? reader.faults(of: configuration) : reader.problems
+        guard problems.isEmpty else { throw ConfigurationError(problems) }
+        return (configuration, warnings: reader.allWarnings(configuration))
       }
     } catch {
       // With its place, if it stems from something that was said.

@@ -228,7 +228,7 @@ import Testing
     try writeFile(pair.certificate, Array("-----BEGIN CERTIFICATE-----\nno\n".utf8))
     sluice.process.signal(SIGHUP)
     try waitUntil("it is told") {
-      sluice.process.errorOutput.contains("not reloaded, nothing is changed: \(pair.certificate): ")
+      sluice.process.errorOutput.contains("not reloaded, nothing is changed: --cert: \(pair.certificate): ")
     }
     #expect(try Self.subject(sluice, []) == "pair")
     let new = try make("new", "DNS:localhost")

@@ -101,7 +101,8 @@ import Testing
       sluice, until: "not reloaded, nothing is changed: \(folder.path)/fifo: cannot write the access log")
     try write(text)
     try writeFile(users, Array("nonsense\n".utf8))
-    try reload(sluice, until: "not reloaded, nothing is changed: \(users)")
+    try reload(
+      sluice, until: "not reloaded, nothing is changed: \(folder.path)/sluice.toml:3: auth: \(users)")
     #expect(try sluice.stop() == 0)
   }
 

@@ -72,6 +72,16 @@ public enum RequestPath {
     encode(path, to: &out) { $0 == slash || isPathCharacter($0) }
   }
 
+  /// The same for a value in a query, in which `&`, `;`, `=` and `+` part others, or stand for something else.
+  public static func encode(value: Span<UInt8>, to out: inout OutputSpan<UInt8>) -> Bool {
+    encode(value, to: &out) {
+      $0 == slash
+        || isPathCharacter($0) && $0 != UInt8(ascii: "&") && $0 != UInt8(ascii: ";")
+          && $0 != UInt8(ascii: "=")
+          && $0 != UInt8(ascii: "+")
+    }
+  }
+
   /// Writes a path or a query as sent for a Location field: escapes stay, and what may not stand in a query (RFC 3986 §3.4) becomes
   /// one. The same room is enough.
   public static func encode(target: Span<UInt8>, to out: inout OutputSpan<UInt8>) -> Bool {

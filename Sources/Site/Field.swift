@@ -17,9 +17,10 @@ public struct Field: Hashable, Sendable {
 
   /// The fields that frame a message or say what is true of it, whatever an operator wants.
   private static let reserved: Set<String> = [
-    "accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type",
-    "date", "etag", "keep-alive", "last-modified", "proxy-connection", "te", "trailer", "transfer-encoding",
-    "upgrade",
+    "accept-ranges", "allow", "connection", "content-encoding", "content-length", "content-range",
+    "content-type",
+    "date", "etag", "keep-alive", "last-modified", "location", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade", "www-authenticate",
   ]
 
   /// Checks both.
@@ -53,10 +54,25 @@ public struct Field: Hashable, Sendable {
     self.value = value
   }
 
-  /// It lets caches keep a response: RFC 9111 §5.2.2.
-  public var allowsKeeping: Bool {
-    name.lowercased() == "cache-control"
-      && ["max-age", "s-maxage", "public", "immutable", "stale-"].contains { value.lowercased().contains($0) }
+  /// What is left of it in an error, which nobody wants to have kept: without what lets caches keep a response (RFC 9111 §5.2.2, also
+  /// for some caches alone: RFC 9213). Nil if that is nothing.
+  public var ofError: Field? {
+    let lower = name.lowercased()
+    if lower == "expires" || lower == "surrogate-control" { return nil }
+    guard lower.hasSuffix("cache-control") else { return self }
+    let directives = value.split(separator: ",").map { String($0).trimmingLineSpace() }
+    let left = directives.filter { !Self.letsKeep($0.lowercased()) }
+    if left.count == directives.count { return self }
+    // A comma in quotes parts none: then all of it goes.
+    return left.isEmpty || value.contains("\"") ? nil : Field(known: name, left.joined(separator: ", "))
+  }
+
+  private static func letsKeep(_ directive: String) -> Bool {
+    if directive.hasPrefix("max-age") || directive.hasPrefix("s-maxage") {
+      let seconds = directive.drop { $0 != "=" }.dropFirst()
+      return seconds.isEmpty || seconds.contains { $0 != "0" }
+    }
+    return ["public", "immutable", "stale-"].contains { directive.hasPrefix($0) }
   }
 
   /// RFC 9110 §5.6.2.

@@ -39,19 +39,20 @@ extension Site {
     return Self.deciding(rules, of: spellings(of: Array(path))) { _ in true }.compactMap(\.access)
   }
 
-  /// Those of some rules that decide about names, of which the first is the path itself: of each name, the first rule that covers it.
+  /// Those of some rules that decide about names, of which the first is the path itself: of each name, the first rule that it fits, and
+  /// those before that which it lies beneath. These keep somebody out, but let nobody in: `/*` is not for what is in folders.
   /// Behind a rule that `opens` the path itself no other counts: what is sent in the end is held against them by its own path.
   static func deciding(
     _ rules: [PathRule], of names: [[UInt8]], unlessBehind opens: (PathRule) -> Bool
   ) -> [PathRule] {
-    let own = rules.firstIndex { $0.pattern.covers(names[0]) }
+    let own = rules.firstIndex { $0.pattern.matches(names[0]) }
     let last = own.flatMap { opens(rules[$0]) ? $0 : nil } ?? rules.endIndex
     var numbers: [Int] = []
     for name in names {
-      guard let number = rules.firstIndex(where: { $0.pattern.covers(name) }), number <= last,
-        !numbers.contains(number)
-      else { continue }
-      numbers.append(number)
+      for number in rules.indices where number <= last && rules[number].pattern.covers(name) {
+        if !numbers.contains(number) { numbers.append(number) }
+        if rules[number].pattern.matches(name) { break }
+      }
     }
     return numbers.map { rules[$0] }
   }

@@ -81,53 +81,52 @@ public struct PathPattern: Sendable, Hashable {
 
   /// Whether a path, with its first slash, is meant, or lies beneath one that is: for rules that keep somebody out, where a folder
   /// that is named without its slash has to mean what is in it.
-  public func covers(_ path: some Collection<UInt8>) -> Bool {
-    let path = Array(path)
-    if matches(path) { return true }
-    return path.indices.dropFirst().contains { path[$0] == UInt8(ascii: "/") && matches(path[..<$0]) }
+  public func covers(_ path: [UInt8]) -> Bool {
+    alternatives.contains { Self.matches($0.span, path.span, orBeneath: true) }
   }
 
   /// Whether a path, with its first slash, is meant.
-  public func matches(_ path: some Collection<UInt8>) -> Bool {
-    let path = Array(path)
-    return alternatives.contains { Self.matches($0[...], path[...]) }
+  public func matches(_ path: [UInt8]) -> Bool {
+    alternatives.contains { Self.matches($0.span, path.span, orBeneath: false) }
   }
 
-  /// Goes back to the last star that can take more: steps are bounded by the product of the lengths.
-  private static func matches(_ pattern: ArraySlice<UInt8>, _ path: ArraySlice<UInt8>) -> Bool {
+  /// Goes back to the last star that can take more: steps are bounded by the product of the lengths, and are as many as the path is long
+  /// where `**` stands before a slash only. Clients choose the paths.
+  private static func matches(_ pattern: Span<UInt8>, _ path: Span<UInt8>, orBeneath: Bool) -> Bool {
     let (star, slash) = (UInt8(ascii: "*"), UInt8(ascii: "/"))
-    var (pattern, path) = (pattern, path)
-    var segmentStar: (pattern: ArraySlice<UInt8>, path: ArraySlice<UInt8>)?
-    var pathStar: (pattern: ArraySlice<UInt8>, path: ArraySlice<UInt8>)?
+    var (next, place) = (0, 0)
+    // What stands behind a star, and where in the path it is tried next.
+    var segmentStar: (next: Int, place: Int)?
+    var pathStar: (next: Int, place: Int)?
     while true {
-      if pattern.first == star {
-        pattern.removeFirst()
-        if pattern.first == star {
-          pattern.removeFirst()
-          pathStar = (pattern, path)
+      if next < pattern.count, pattern[next] == star {
+        next += 1
+        if next < pattern.count, pattern[next] == star {
+          next += 1
+          pathStar = (next, place)
           segmentStar = nil
         } else {
-          segmentStar = (pattern, path)
+          segmentStar = (next, place)
         }
         continue
       }
-      if let byte = path.first, let wanted = pattern.first,
-        wanted == byte || wanted == UInt8(ascii: "?") && byte != slash
+      if next < pattern.count, place < path.count,
+        pattern[next] == path[place] || pattern[next] == UInt8(ascii: "?") && path[place] != slash
       {
-        pattern.removeFirst()
-        path.removeFirst()
+        next += 1
+        place += 1
         continue
       }
-      if pattern.isEmpty && path.isEmpty { return true }
-      if let (rest, from) = segmentStar, let byte = from.first, byte != slash {
-        segmentStar = (rest, from.dropFirst())
-        (pattern, path) = (rest, from.dropFirst())
+      if next == pattern.count, place == path.count || orBeneath && path[place] == slash { return true }
+      if let last = segmentStar, last.place < path.count, path[last.place] != slash {
+        segmentStar = (last.next, last.place + 1)
+        (next, place) = (last.next, last.place + 1)
         continue
       }
-      guard let (rest, from) = pathStar, !from.isEmpty else { return false }
+      guard let last = pathStar, last.place < path.count else { return false }
       segmentStar = nil
-      pathStar = (rest, from.dropFirst())
-      (pattern, path) = (rest, from.dropFirst())
+      pathStar = (last.next, last.place + 1)
+      (next, place) = (last.next, last.place + 1)
     }
   }
 }

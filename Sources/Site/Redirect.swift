@@ -16,6 +16,9 @@ public struct Redirect: Hashable, Sendable {
   /// What stands behind the query, with its number sign, or nothing.
   public let fragment: [UInt8]
 
+  /// The star stands in the target's query.
+  public var starIsInQuery: Bool { prefix.contains(UInt8(ascii: "?")) }
+
   /// What a target does with the query of the request.
   public enum Query: Sendable {
     /// It has none itself, and takes that one over.
@@ -63,6 +66,9 @@ public struct Redirect: Hashable, Sendable {
   /// Two slashes at the beginning would lead to another host.
   private static func isTarget(_ text: String) -> Bool {
     if text.hasPrefix("/") { return !text.hasPrefix("//") && !text.hasPrefix("/*/") }
-    return ["http://", "https://"].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
+    guard let scheme = ["http://", "https://"].first(where: text.hasPrefix) else { return false }
+    // A host: without one, browsers take what comes next for it.
+    let authority = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
+    return !authority.isEmpty && !authority.hasSuffix("@") && !authority.hasPrefix(":")
   }
 }

@@ -209,6 +209,12 @@ import Testing
       fixture.site.path,
       flags: ["--config", fixture.other.path + "/sluice.toml", "--auth-over-http", "on"])
     #expect(try Curl.get(sluice.url("http") + "/private/open/a.txt").status == 200)
+    // Anybody may know that this folder has no index.
+    #expect(try Curl.get(sluice.url("http") + "/private/open/").status == 404)
+    // What is asked for in a way that no URI has is led to the right one when it may be known.
+    let unescaped = try sluice.connect()
+    try unescaped.get("/private/\u{F6}.txt")
+    #expect(try unescaped.response().status == 401)
     #expect(
       try Curl.get(sluice.url("http") + "/private/a.txt")["WWW-Authenticate"]
         == #"Basic realm="Staff \"only\"", charset="UTF-8""#)

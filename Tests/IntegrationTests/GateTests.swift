@@ -40,12 +40,14 @@ import Testing
     let site = try TemporarySite()
     let targets = ["/n", "/n?x=1", "/n?", "/n#f", "/n?x=1#f", "/n?#f", "https://example.com/?x="]
     let flags = targets.enumerated().flatMap { ["--redirect", "/\($0)=\($1)"] }
-    let sluice = try SluiceProcess(site.path, flags: flags + ["--redirect", "/s/**=/*?y#z"])
+    let sluice = try SluiceProcess(site.path, flags: flags + ["--redirect", "/s/**=/*?y#z", "--redirect", "/q/**=/n?q=*&l=x"])
     for (path, location) in [
       ("/0", "/n"), ("/0?", "/n?"), ("/0?a=b&c", "/n?a=b&c"), ("/1", "/n?x=1"), ("/1?", "/n?x=1"),
       ("/1?a=b", "/n?x=1&a=b"), ("/2", "/n"), ("/2?a=b", "/n"), ("/3?a=b", "/n?a=b#f"),
       ("/4?a=b", "/n?x=1&a=b#f"), ("/5?a=b", "/n#f"), ("/6?a", "https://example.com/?x=&a"),
       ("/s/t/u?a", "/t/u?y&a#z"),
+      // What the star stands for is one value.
+      ("/q/a/b%26admin=1%23x%3b%2b%20", "/n?q=a/b%26admin%3D1%23x%3B%2B%20&l=x"), ("/q/a?b", "/n?q=a&l=x&b"),
     ] { #expect(try Curl.get(sluice.url("http") + path)["Location"] == location, "\(path)") }
   }
 

@@ -162,4 +162,28 @@ import Testing
     #expect(try Field("X-A", "  a\tb é \"c\" \t").value == "a\tb é \"c\"")
     #expect(try Field("X-A", "").value == "")
   }
+
+  /// What an error may have of a field: nothing by which it is kept.
+  @Test(
+    arguments: [
+      ("Cache-Control", "max-age=60", nil), ("Cache-Control", "public, max-age=60, immutable", nil),
+      ("Cache-Control", "no-store", "no-store"),
+      ("Cache-Control", "no-store, max-age=0", "no-store, max-age=0"),
+      ("cache-control", "Private, Max-Age=60", "Private"),
+      ("Cache-Control", "max-age=0, s-maxage=9", "max-age=0"),
+      ("Cache-Control", "no-cache, stale-if-error=60", "no-cache"),
+      ("Cache-Control", "max-age=00", "max-age=00"),
+      ("Cache-Control", "private=\"a, public, b\", max-age=9", nil), ("Cache-Control", "max-age", nil),
+      ("CDN-Cache-Control", "max-age=60", nil), ("CDN-Cache-Control", "no-store", "no-store"),
+      ("Surrogate-Control", "no-store", nil), ("Expires", "0", nil), ("X-A", "public", "public"),
+    ] as [(String, String, String?)])
+  func errorsAreNotKept(name: String, value: String, left: String?) throws {
+    let field = try Field(name, value).ofError
+    #expect(field?.value == left && field?.name == left.map { _ in name })
+  }
+
+  /// The server says these itself.
+  @Test(arguments: ["Location", "allow", "WWW-Authenticate", "ETag"]) func reserved(name: String) {
+    #expect(throws: Field.Fault.reserved) { try Field(name, "x") }
+  }
 }

@@ -84,6 +84,9 @@ import Testing
       ("https://example.com*", "/a/**", .target), ("https://*/x", "/a/**", .target),
       ("/new/*", "/a", .star), ("/new/*", "/*/a/**", .star), ("/new/*", "*.html", .star),
       ("/new/*/*", "/a/**", .star), ("/new#*", "/a/**", .target),
+      // Browsers take what comes next for the host.
+      ("https:///*", "/a/**", .target), ("https://?/*", "/a/**", .target), ("http://a@/*", "/a/**", .target),
+      ("https:///evil.example", "/a", .target), ("https://:80/", "/a", .target),
       ("/new/*", "/{a,b}/*", .star), ("/new/*", "/a?/*", .star),
     ])
   func noRedirects(target: String, pattern: String, fault: Redirect.Fault) throws {
@@ -120,6 +123,22 @@ import Testing
     for (path, networks) in [
       ("a/x.tar.gz", ["::1"]), ("a/x.tar", ["::2"]), ("a/x.gz", ["::2"]), ("b/x.txt.gz", ["::3", "::1"]),
       ("b/x.txt/", ["::1"]), ("c", []),
+    ] {
+      let found = Set(site.access(of: Array(path.utf8)).flatMap(\.allowed))
+      #expect(found == Set(networks.compactMap(Network.init)), "\(path)")
+    }
+  }
+
+  /// A rule holds for what lies beneath what it names only where it keeps somebody out.
+  @Test func whatOpensOpensNoMoreThanItNames() throws {
+    var site = Site(root: "")
+    site.rules = [
+      try Self.rule("/*", allowing: ["0.0.0.0/0"]), try Self.rule("/b/open/", allowing: ["::4"]),
+      try Self.rule("/b", allowing: ["::3"]), try Self.rule("/**", allowing: ["::1"]),
+    ]
+    for (path, networks) in [
+      ("x.txt", ["0.0.0.0/0"]), ("a/x.txt", ["0.0.0.0/0", "::1"]), ("b/open/x", ["0.0.0.0/0", "::4"]),
+      ("b/x", ["0.0.0.0/0", "::3", "::1"]),
     ] {
       let found = Set(site.access(of: Array(path.utf8)).flatMap(\.allowed))
       #expect(found == Set(networks.compactMap(Network.init)), "\(path)")

@@ -43,6 +43,24 @@ import Testing
     #expect(PathPattern(text) == nil)
   }
 
+  /// A path itself, and what lies beneath it, in one go over it, however many folders it has.
+  @Test(
+    arguments: [
+      ("/a", ["/a", "/a/", "/a/b", "/a//b"], ["/", "/ab", "/b/a"]),
+      ("/a*", ["/a", "/ab/c"], ["/b/a", "/"]), ("/*", ["/", "/a", "/a/b"], []),
+      ("*.bak", ["/x.bak", "/x.bak/y", "/a/x.bak/y/z", "/x.bak.bak"], ["/x.bakx/y", "/a/bak"]),
+      ("/**/*a", ["/b/a", "/b/xa/y", "/c/d/a/e"], ["/a", "/b/ax/y"]),
+      ("/a/*/b", ["/a/x/b", "/a/x/b/c"], ["/a/x/c", "/a/b"]), ("/a?", ["/ab", "/ab/c"], ["/a", "/a/b"]),
+      ("/{a,b}/", ["/a/", "/b/c"], ["/a", "/c/a/"]),
+    ] as [(String, [String], [String])])
+  func covers(text: String, covered: [String], others: [String]) throws {
+    let pattern = try #require(PathPattern(text))
+    for path in covered { #expect(pattern.covers(Array(path.utf8)), "\(path)") }
+    for path in others { #expect(!pattern.covers(Array(path.utf8)), "\(path)") }
+    let long = "/" + String(repeating: "q/", count: 2_000)
+    for _ in 0..<20 { #expect(pattern.covers(Array(long.utf8)) == (text == "/*")) }
+  }
+
   /// A pattern of many stars takes no longer than the product of the lengths.
   @Test func manyStars() throws {
     let path = "/" + String(repeating: "a", count: 2_000)

@@ -215,7 +215,7 @@ extension FilePolicies.Entry {
     }
     unsafe fields = copy(policy.fields + strict)
     unsafe plaintextFields = UnsafeRawBufferPointer(rebasing: fields[..<count(policy.fields)])
-    let ofErrors = policy.fields.filter { !$0.allowsKeeping }
+    let ofErrors = policy.fields.compactMap(\.ofError)
     unsafe errorFields = copy(ofErrors + strict)
     unsafe plaintextErrorFields = UnsafeRawBufferPointer(rebasing: errorFields[..<count(ofErrors)])
     hasServer = policy.hasServer

@@ -61,12 +61,12 @@ extension Responder {
     case .basePath: return .moved(.toFolder)
     case .missing: return .failed(.notFound)
     }
-    if request.targetIsUnescaped { return .moved(.toEscapedTarget) }
     let gate = unsafe sites[current].hasGates ? sites[current].site.gate(of: decodedPath) : Gate()
     guard admits(gate.access) else { return .failed(.forbidden) }
     // Before anything is told that is not in the request itself.
     let needed = unsafe policies.authentications(of: decodedPath, site: current)
     if let refusal = refusal(needed, request, bytes) { return .refused(refusal) }
+    if request.targetIsUnescaped { return .moved(.toEscapedTarget) }
     if gate.redirect != nil { return .redirected(gate) }
     // A file that was changed just now must not be newer than the Date (RFC 9110 §8.8.2.1).
     clock.readWallClock()
@@ -169,12 +169,12 @@ extension Responder {
     if path.count > 1, path[path.count - 1] == UInt8(ascii: "/"), !sites[current].site.isStrictWithSlashes {
       // Whether there is such a file is for those who may have it.
       let name = unsafe UnsafeRawBufferPointer(rebasing: decodedPath.dropLast())
-      let needed = unsafe policies.authentications(of: name, site: current)
-      if let refusal = refusal(needed, request, bytes) { return .refused(refusal) }
-      switch look(path.extracting(..<(path.count - 1))) {
-      case .file(let file): return admits(file) ? .moved(.toFile) : .failed(.forbidden)
-      case .waits(let number): return .waits(number)
-      case .directory, .failed: break
+      if unsafe client.satisfied.isSuperset(of: policies.authentications(of: name, site: current)) {
+        switch look(path.extracting(..<(path.count - 1))) {
+        case .file(let file): return admits(file) ? .moved(.toFile) : .failed(.forbidden)
+        case .waits(let number): return .waits(number)
+        case .directory, .failed: break
+        }
       }
     }
     guard let fallback = sites[current].fallback(for: path) else { return .failed(.notFound) }

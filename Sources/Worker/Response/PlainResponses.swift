@@ -84,7 +84,10 @@ extension Responder {
         if target.prefix.last == UInt8(ascii: "/") {
           while let first = starred.first, path[first] == UInt8(ascii: "/") { starred.removeFirst() }
         }
-        _ = RequestPath.encode(path.extracting(starred), to: &out)
+        let value = path.extracting(starred)
+        _ =
+          target.starIsInQuery
+          ? RequestPath.encode(value: value, to: &out) : RequestPath.encode(value, to: &out)
         out.append(copying: suffix.span)
       }
       switch target.query {

@@ -40,7 +40,8 @@ import Testing
     let site = try TemporarySite()
     let targets = ["/n", "/n?x=1", "/n?", "/n#f", "/n?x=1#f", "/n?#f", "https://example.com/?x="]
     let flags = targets.enumerated().flatMap { ["--redirect", "/\($0)=\($1)"] }
-    let sluice = try SluiceProcess(site.path, flags: flags + ["--redirect", "/s/**=/*?y#z", "--redirect", "/q/**=/n?q=*&l=x"])
+    let sluice = try SluiceProcess(
+      site.path, flags: flags + ["--redirect", "/s/**=/*?y#z", "--redirect", "/q/**=/n?q=*&l=x"])
     for (path, location) in [
       ("/0", "/n"), ("/0?", "/n?"), ("/0?a=b&c", "/n?a=b&c"), ("/1", "/n?x=1"), ("/1?", "/n?x=1"),
       ("/1?a=b", "/n?x=1&a=b"), ("/2", "/n"), ("/2?a=b", "/n"), ("/3?a=b", "/n?a=b#f"),

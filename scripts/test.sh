@@ -137,7 +137,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:allocator_may_return_null=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$repo/scripts/lib/tsan-suppressions:allocator_may_return_null=1:report_thread_leaks=0}
 # Not what strace makes fail, nor what runs out of memory: a sanitizer changes both. Nor what is about words.
 unfit='\.(FaultTests|FailingCallTests|PartialCallTests|ForbiddenCallTests|AcceptFaultTests|MemoryLimitTests|MachineMemoryTests)/'
-words='\.(CommandLineTests|ConfigurationTests|DocumentationTests|MediaTypesFileTests|PeerAgreementTests|RealSiteTests|StartErrorTests)/'
+words='\.(CommandLineTests|ConfigurationTests|DocumentationTests|MediaTypesFileTests|MistakeTests|PeerAgreementTests|RealSiteTests|StartErrorTests)/'
 # Suites of rooms in which there is one thread.
 single='^(HTTPTests|SiteTests)\.'
 for sanitizer in address thread; do

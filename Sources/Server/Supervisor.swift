@@ -121,11 +121,12 @@ struct Supervisor {
 
   /// What those have counted that have ended is kept, and nothing else of them.
   private mutating func finishEarlier() {
-    for generation in earlier where generation.hasEnded {
+    // Each is asked once: one that ends meanwhile is finished next time, rather than removed unfinished.
+    for index in earlier.indices.reversed() where earlier[index].hasEnded {
+      let generation = earlier.remove(at: index)
       generation.tellTroubles(now: Clock.monotonicMilliseconds())
       status.note(ended: generation, generation.finish())
     }
-    earlier.removeAll(where: \.hasEnded)
   }
 
   private mutating func stop(_ signal: Int32) {

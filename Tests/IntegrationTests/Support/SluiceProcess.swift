@@ -113,6 +113,9 @@ final class SluiceProcess {
     try Shell.run(["ls", "-l", "/proc/\(process.identifier)/fd"]).output
   }
 
+  /// How many sockets it has open: those it listens to, and those of clients that it has accepted.
+  func socketCount() throws -> Int { try descriptors().ranges(of: "socket:[").count }
+
   // MARK: Its end
 
   /// Sends it a signal that should end it.

@@ -131,7 +131,7 @@ struct Cursor: ~Escapable {
   /// Passes over all but control characters, 16 bytes at a time.
   @inline(__always)
   @_lifetime(self: copy self)
-  private mutating func skipToControl() {
+  mutating func skipToControl() {
     while position &+ 16 <= bytes.count {
       let block = unsafe bytes.bytes.unsafeLoadUnaligned(
         fromUncheckedByteOffset: position, as: SIMD16<UInt8>.self)
@@ -199,11 +199,24 @@ extension Span<UInt8> {
   /// `text` is in lower case.
   @inline(__always)
   func equalsIgnoringCase(_ range: Range<Int>, _ text: StaticString) -> Bool {
-    guard range.count == text.utf8CodeUnitCount else { return false }
-    for index in 0..<text.utf8CodeUnitCount
-    where self[range.lowerBound + index].lowercased != text.byte(at: index) {
-      return false
+    let count = text.utf8CodeUnitCount
+    guard range.count == count, range.upperBound <= self.count else { return false }
+    guard count >= 8 else {
+      for index in 0..<count where self[range.lowerBound + index].lowercased != text.byte(at: index) {
+        return false
+      }
+      return true
     }
-    return true
+    // Eight bytes at a time, the last ones perhaps twice.
+    let wanted = unsafe UnsafeRawPointer(text.utf8Start)
+    var index = 0
+    while true {
+      let word = unsafe bytes.unsafeLoadUnaligned(
+        fromUncheckedByteOffset: range.lowerBound &+ index, as: UInt64.self)
+      let lower = unsafe wanted.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      guard word | 0x2020_2020_2020_2020 == lower else { return false }
+      if index &+ 8 == count { return true }
+      index = Swift.min(index &+ 8, count &- 8)
+    }
   }
 }

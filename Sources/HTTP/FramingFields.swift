@@ -10,6 +10,32 @@ struct FramingFields {
   /// From the first to the last field that is a condition, a range, Accept-Encoding, Origin or Authorization.
   private var fields = 0..<0
 
+  /// Whether a field may be one that `note` looks at, or Host: by how many bytes its name has, and by the bits in which the first of
+  /// them differs from the last. False for nearly all that are none.
+  @inline(__always)
+  static func mayConcern(length: Int, ends: UInt8) -> Bool {
+    let those: UInt32 =
+      switch length {
+      case 4: bit("h", "t")
+      case 5: bit("r", "e")
+      case 6: bit("e", "t") | bit("o", "n")
+      case 8: bit("i", "h") | bit("i", "e")
+      case 10: bit("c", "n")
+      case 13: bit("i", "h") | bit("a", "n")
+      case 14: bit("c", "h")
+      case 15: bit("a", "g")
+      case 17: bit("i", "e") | bit("t", "g")
+      case 19: bit("i", "e")
+      default: 0
+      }
+    return those & 1 << UInt32(ends & 31) != 0
+  }
+
+  @inline(__always)
+  private static func bit(_ first: Unicode.Scalar, _ last: Unicode.Scalar) -> UInt32 {
+    1 << ((first.value ^ last.value) & 31)
+  }
+
   /// Looks at one field line, by where its name and its value lie in `bytes`, the value with the white space around it.
   mutating func note(
     _ name: Range<Int>, _ untrimmed: Range<Int>, in bytes: Span<UInt8>

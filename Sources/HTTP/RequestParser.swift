@@ -65,6 +65,12 @@ public enum RequestParser {
           hosts &+= 1
           continue
         }
+        let idle = skipIdleFields(cursor, most: limits.fields &- count &+ 1)
+        if idle.count > 0 {
+          cursor.position = idle.end
+          count &+= idle.count &- 1
+          continue
+        }
         if try skipOtherField(&cursor, &framing) { hosts &+= 1 }
         try cursor.skipLineEnd()
       }
@@ -266,6 +272,28 @@ public enum RequestParser {
     guard end.hasWord("\r\n") else { return false }
     cursor.position = end.position &+ 2
     return true
+  }
+
+  /// Whole field lines that are of no interest here, as nearly all are that browsers send: a name of up to 32 letters, digits and
+  /// hyphens, a colon, no control characters, and a line end. At most so many; where they end, and how many they are.
+  @inline(never)
+  private static func skipIdleFields(_ start: Cursor, most: Int) -> (end: Int, count: Int) {
+    var (line, count) = (start, 0)
+    while count < most {
+      var cursor = line
+      cursor.skipPlainName()
+      if cursor.position == line.position &+ 16 { cursor.skipPlainName() }
+      let length = cursor.position &- line.position
+      guard length > 0, !cursor.isAtEnd, cursor.byte == .colon else { break }
+      let ends = line.byte ^ cursor.bytes[cursor.position &- 1]
+      if FramingFields.mayConcern(length: length, ends: ends) { break }
+      cursor.position &+= 1
+      cursor.skipToControl()
+      guard cursor.hasWord("\r\n") else { break }
+      line.position = cursor.position &+ 2
+      count &+= 1
+    }
+    return (line.position, count)
   }
 
   /// Any field line, up to its line end. True for a Host.

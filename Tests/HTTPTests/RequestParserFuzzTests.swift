@@ -166,4 +166,49 @@ import Testing
       }
     }
   }
+
+  /// Lines of browsers, of which many are passed over at once, and all that the parser looks at.
+  static let lines =
+    [
+      "Host: a", "Range: bytes=0-1", "eXPECt: 100-continue", "Origin: https://a", "if-match: \"x\"",
+      "If-Range: \"x\"", "Connection: close", "If-None-Match: *", "Authorization: Basic YTpi",
+      "Content-Length: 7", "Accept-Encoding: br", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+      "Transfer-Encoding: chunked",
+      "IF-UNMODIFIED-SINCE: Sun, 06 Nov 1994 08:49:37 GMT", "Accept: text/html,*/*;q=0.8", "Cookie: a=b",
+      "Accept-Language: en-US,en;q=0.9", "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
+      "Upgrade-Insecure-Requests: 1", "Sec-Fetch-Site: same-origin", "A: ", "B: \u{E9}", "C_D: e",
+    ] + [15, 16, 17, 31, 32, 33, 34].map { String(repeating: "n", count: $0) + ": value of some length" }
+
+  /// Nothing depends on whether a line is passed over at once, which one with a tab is not.
+  @Test func passedOverOrLookedAt() {
+    var numbers = RepeatableNumbers(state: 3)
+    var complete = 0
+    for round in 0..<Self.rounds {
+      let fields = (0...Int(numbers.next() & 7)).map { _ in
+        Self.lines[Int(numbers.next() % UInt64(Self.lines.count))] + "\r\n"
+      }
+      var octets = ("Host: a\r\n" + fields.joined() + "\r\n").octets
+      if round % 2 == 0 { Self.mutate(&octets, &numbers) }
+      var tabbed = octets
+      for index in octets.indices.dropFirst()
+      where octets[index] == UInt8(ascii: " ") && octets[index - 1] == UInt8(ascii: ":") {
+        tabbed[index] = 0x09
+      }
+      let line = "GET / HTTP/1.1\r\n".octets
+      let limits = round % 4 == 0 ? Self.narrow : RequestParser.wide
+      let isSame =
+        switch (RequestParser.parse(line + octets, limits), RequestParser.parse(line + tabbed, limits)) {
+        case (.complete(let head), .complete(let other)): Self.isSame(head, other)
+        case (.incomplete, .incomplete): true
+        case (.rejected(let status), .rejected(let other)): status == other
+        default: false
+        }
+      if RequestParser.parse(line + octets, limits).head != nil { complete += 1 }
+      if !isSame {
+        Issue.record("a tab changes it: \(String(decoding: octets, as: UTF8.self).debugDescription)")
+        return
+      }
+    }
+    #expect(complete > Self.rounds / 10)
+  }
 }

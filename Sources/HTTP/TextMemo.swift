@@ -17,28 +17,32 @@ public struct TextMemo: Sendable {
     for index in 0..<Self.words where 8 * index < count { value[index] = Self.word(text, index) }
   }
 
-  /// Whether it is the text that was seen last; none is empty.
+  /// Whether it is the text that was seen last; none is empty. Mutating though it only reads: else the compiler (6.3) copies all words.
   @inline(__always)
-  public func matches(_ text: Span<UInt8>) -> Bool {
+  public mutating func matches(_ text: Span<UInt8>) -> Bool {
     guard text.count == count, count > 0 else { return false }
-    var index = 0
-    // No more than `longest` bytes are remembered, so that the index is one of the words.
-    while 8 &* index < count {
-      if unsafe value[unchecked: index] != Self.word(text, index) { return false }
-      index &+= 1
+    guard count >= 8 else { return value[0] == Self.word(text, 0) }
+    // No more than `longest` bytes are remembered.
+    let words = value.span
+    let whole = count / 8
+    for index in 0..<whole where unsafe words[unchecked: index] != Self.word(text, at: 8 &* index) {
+      return false
     }
-    return true
+    guard count % 8 != 0 else { return true }
+    return unsafe words[unchecked: whole] == Self.word(text, at: count &- 8)
   }
 
   /// Eight bytes of a text, the last ones where fewer are left, or all of a shorter one.
-  @inline(__always)
   private static func word(_ text: Span<UInt8>, _ index: Int) -> UInt64 {
-    if text.count >= 8 {
-      let start = min(8 &* index, text.count &- 8)
-      return unsafe text.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self)
-    }
+    if text.count >= 8 { return word(text, at: min(8 &* index, text.count &- 8)) }
     var word: UInt64 = 0
     for place in text.indices { word = word << 8 | UInt64(text[place]) }
     return word
+  }
+
+  /// Eight bytes from `start` on, all of which must be there.
+  @inline(__always)
+  private static func word(_ text: Span<UInt8>, at start: Int) -> UInt64 {
+    unsafe text.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: start, as: UInt64.self)
   }
 }

@@ -185,7 +185,7 @@ public struct OpenFile: ~Copyable {
 
   /// What was found of its coding, if it was looked for since the last look at this file.
   func hasCoding(_ coding: UInt8) -> Bool? {
-    codingsLookedFor & 1 << coding == 0 ? nil : codingsFound & 1 << coding != 0
+    codingsLookedFor & 1 &<< coding == 0 ? nil : codingsFound & 1 &<< coding != 0
   }
 
   /// What a look for its coding has found. The head says whether there are any.

@@ -44,10 +44,11 @@ struct VirtualHost {
   /// Whether a path is one of the site's. As sent, it may be one though it looks like none; a decoded one has no first slash.
   @inline(__always)
   func place(of path: Span<UInt8>, isDecoded: Bool = false) -> Place {
-    basePath.isEmpty ? .beneath(0) : placeBesideBase(path, isDecoded: isDecoded)
+    basePath.isEmpty ? .beneath(0) : Self.place(of: path, beside: basePath, isDecoded: isDecoded)
   }
 
-  private func placeBesideBase(_ path: Span<UInt8>, isDecoded: Bool) -> Place {
+  /// Of the base path alone: for this, too, the compiler (6.3) would copy the whole host, whether there is one or not.
+  private static func place(of path: Span<UInt8>, beside basePath: [UInt8], isDecoded: Bool) -> Place {
     let first = isDecoded ? 1 : 0
     let count = basePath.count - first
     guard path.count >= count else { return .elsewhere }

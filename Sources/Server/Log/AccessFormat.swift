@@ -84,6 +84,12 @@ struct AccessFormat {
     texts.extracting((number == 0 ? 0 : Int(record.ends[number &- 1]))..<Int(record.ends[number]))
   }
 
+  /// By its bits, for the same reason.
+  @inline(__always)
+  private static func has(_ flag: AccessRecord.Flags, _ record: AccessRecord) -> Bool {
+    record.flags.rawValue & flag.rawValue != 0
+  }
+
   // The numbers of `AccessRecord.Text`, as constants.
   private static var requestLine: Int { 0 }
   private static var host: Int { 1 }
@@ -126,9 +132,9 @@ struct AccessFormat {
     lines.append(decimal: UInt64(record.duration))
     lines.append(",\"referer\":\"", json: Self.text(Self.referer, of: record, texts))
     lines.append(",\"user_agent\":\"", json: Self.text(Self.userAgent, of: record, texts))
-    lines.append(record.flags.contains(.missed) ? ",\"cache\":\"miss\"" : ",\"cache\":\"hit\"")
-    lines.append(record.flags.contains(.waited) ? ",\"waited\":true" : ",\"waited\":false")
-    lines.append(record.flags.contains(.isWhole) ? ",\"complete\":true" : ",\"complete\":false")
+    lines.append(Self.has(.missed, record) ? ",\"cache\":\"miss\"" : ",\"cache\":\"hit\"")
+    lines.append(Self.has(.waited, record) ? ",\"waited\":true" : ",\"waited\":false")
+    lines.append(Self.has(.isWhole, record) ? ",\"complete\":true" : ",\"complete\":false")
     if record.version == 0 {
       lines.append(",\"transport\":\"plain\"}")
     } else {
@@ -148,7 +154,7 @@ struct AccessFormat {
     lines.append(record.version == 0x0304 ? ",\"tls\":\"1.3\"" : ",\"tls\":\"1.2\"")
     lines.append(",\"cipher\":\"")
     lines.append(Array(KernelTLS.cipherName(record.cipher).utf8).span)
-    lines.append(record.flags.contains(.resumed) ? "\",\"resumed\":true" : "\",\"resumed\":false")
+    lines.append(Self.has(.resumed, record) ? "\",\"resumed\":true" : "\",\"resumed\":false")
     lines.append(",\"sni\":\"", json: Self.text(Self.serverName, of: record, texts))
     lines.append(",\"client_subject\":\"", json: Self.text(Self.subject, of: record, texts))
     lines.append(UInt8(ascii: "}"))

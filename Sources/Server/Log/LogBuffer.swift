@@ -11,13 +11,21 @@ struct LogBuffer: ~Copyable {
   private static var wanted: Int { 64 << 10 }
   /// A line is no longer: six texts of 8 KiB, each byte of which may take six.
   private static var longestLine: Int { 6 * 6 * (8 << 10) + 1024 }
+  /// Bytes of a text that are copied before they are looked at: of one that is all quotes, each is copied as many times.
+  private static var step: Int { 64 }
+  /// Bytes beyond what is written that may be read, and mean nothing.
+  private static var margin: Int { 16 }
 
   init() {
-    unsafe memory = .allocate(byteCount: Self.wanted + Self.longestLine, alignment: 64)
+    // Nothing of it is taken before it is used.
+    guard let new = unsafe calloc(1, Self.wanted + Self.longestLine + Self.margin) else {
+      fatalError("out of memory")
+    }
+    unsafe memory = new
   }
 
   deinit {
-    unsafe memory.deallocate()
+    unsafe free(memory)
   }
 
   var start: UnsafeRawPointer { unsafe UnsafeRawPointer(memory) }
@@ -94,26 +102,18 @@ struct LogBuffer: ~Copyable {
   /// As nginx has it: quotes, backslashes and what is not printable in ASCII become `\xXX`.
   mutating func append(escaped bytes: Span<UInt8>) {
     var position = 0
-    while true {
-      let end = Self.plainEnd(bytes, from: position)
-      append(bytes.extracting(position..<end))
-      if end == bytes.count { return }
+    while let byte = appendPlain(bytes, &position) {
       append("\\x")
-      append(hexadecimal: bytes[end])
-      position = end &+ 1
+      append(hexadecimal: byte)
     }
   }
 
   /// As a text in JSON, without its quotes: RFC 8259 §7. What is no UTF-8 becomes U+FFFD.
   mutating func append(json bytes: Span<UInt8>) {
     var position = 0
-    while true {
-      let end = Self.plainEnd(bytes, from: position)
-      append(bytes.extracting(position..<end))
-      if end == bytes.count { return }
-      if bytes[end] >= 0x80 { return append(unicode: bytes.extracting(end...)) }
-      append(json: bytes[end])
-      position = end &+ 1
+    while let byte = appendPlain(bytes, &position) {
+      if byte >= 0x80 { return append(unicode: bytes.extracting((position &- 1)...)) }
+      append(json: byte)
     }
   }
 
@@ -139,25 +139,43 @@ struct LogBuffer: ~Copyable {
     unsafe append(digits.utf8Start[Int(byte & 0xF)])
   }
 
-  /// Where the first byte is from `start` on that is not printable in ASCII, or a quote or backslash; else the end.
+  /// Appends bytes from `position` on, up to the first that is not printable in ASCII, or is a quote or a backslash: that one is
+  /// returned, and `position` is behind it. Nil if there is none.
   @inline(__always)
-  private static func plainEnd(_ bytes: Span<UInt8>, from start: Int) -> Int {
+  private mutating func appendPlain(_ bytes: Span<UInt8>, _ position: inout Int) -> UInt8? {
+    while position < bytes.count {
+      let (start, end) = (count, min(position &+ Self.step, bytes.count))
+      append(bytes.extracting(position..<end))
+      // Where they are now, there are 16 of them to be looked at, whatever those behind the last one are.
+      guard let special = special(from: start, to: count) else {
+        position = end
+        continue
+      }
+      position &+= special &- start &+ 1
+      count = special
+      return bytes[position &- 1]
+    }
+    return nil
+  }
+
+  /// Where the first byte is among those written that is not printable in ASCII, or is a quote or a backslash.
+  @inline(__always)
+  private func special(from start: Int, to end: Int) -> Int? {
     typealias Block = SIMD16<UInt8>
-    var position = start
-    while position &+ 16 <= bytes.count {
-      let block = unsafe bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: Block.self)
+    var place = start
+    while place < end {
+      let block = unsafe memory.loadUnaligned(fromByteOffset: place, as: Block.self)
       // 0x20...0x7E become 0...0x5E.
       let isSpecial =
         ((block &- Block(repeating: 0x20)) .> Block(repeating: 0x5E)) .| (block .== Block(repeating: 0x22))
         .| (block .== Block(repeating: 0x5C))
-      if any(isSpecial) { break }
-      position &+= 16
+      let found = unsafe unsafeBitCast(isSpecial, to: SIMD2<UInt64>.self)
+      if found.x | found.y != 0 {
+        place &+= found.x != 0 ? found.x.trailingZeroBitCount / 8 : 8 &+ found.y.trailingZeroBitCount / 8
+        return place < end ? place : nil
+      }
+      place &+= 16
     }
-    while position < bytes.count {
-      let byte = bytes[position]
-      if byte &- 0x20 > 0x5E || byte == 0x22 || byte == 0x5C { return position }
-      position &+= 1
-    }
-    return position
+    return nil
   }
 }

@@ -106,6 +106,9 @@ package final class AccessReader: Sendable {
 @safe
 struct AccessWriter: ~Copyable {
   private let ring: AccessRing?
+  /// The ring's own, here so that nothing is retained to get at them.
+  private let memory: UnsafeMutableRawPointer?
+  private let capacity: Int
   private var written = 0
   /// As it was when there was too little room last.
   private var read = 0
@@ -116,6 +119,8 @@ struct AccessWriter: ~Copyable {
 
   init(_ ring: AccessRing?) {
     self.ring = ring
+    unsafe memory = ring?.memory
+    capacity = ring?.capacity ?? 0
     wantsHost = ring?.wantsHost ?? false
   }
 
@@ -129,27 +134,33 @@ struct AccessWriter: ~Copyable {
   /// Begins a record with so many bytes of texts, and returns the place for these; nil if there is no room. One that was begun
   /// before is forgotten.
   mutating func begin(_ record: inout AccessRecord, textCount: Int) -> UnsafeMutableRawBufferPointer? {
-    guard let ring else { return nil }
+    guard let memory = unsafe memory else { return nil }
     draftSize = 0
     let size = (AccessRecord.headerSize + textCount + 7) & ~7
     var start = written
-    let offset = start & (ring.capacity - 1)
+    let offset = start & (capacity - 1)
     // In one piece.
-    let isWrapped = offset + size > ring.capacity
-    if isWrapped { start += ring.capacity - offset }
-    if start + size - read > ring.capacity {
-      read = ring.readCount
-      guard start + size - read <= ring.capacity else {
-        ring.noteDropped()
-        return nil
-      }
+    let isWrapped = offset + size > capacity
+    if isWrapped { start += capacity - offset }
+    if start + size - read > capacity {
+      guard hasRoom(upTo: start + size) else { return nil }
     }
-    if isWrapped { unsafe ring.memory.storeBytes(of: 0, toByteOffset: offset, as: UInt32.self) }
-    let place = unsafe ring.memory + (start & (ring.capacity - 1))
+    if isWrapped { unsafe memory.storeBytes(of: 0, toByteOffset: offset, as: UInt32.self) }
+    let place = unsafe memory + (start & (capacity - 1))
     (unsafe draft, draftSize, draftStart) = unsafe (place, size, start)
     record.size = UInt32(size)
     unsafe place.storeBytes(of: record, as: AccessRecord.self)
     return unsafe UnsafeMutableRawBufferPointer(start: place + AccessRecord.headerSize, count: textCount)
+  }
+
+  /// Looks how far the reader has come. If there is too little room even so, the record is dropped.
+  @inline(never)
+  private mutating func hasRoom(upTo end: Int) -> Bool {
+    guard let ring else { return false }
+    read = ring.readCount
+    if end - read <= capacity { return true }
+    ring.noteDropped()
+    return false
   }
 
   /// Changes the record that is being made.

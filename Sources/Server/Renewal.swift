@@ -85,6 +85,9 @@ extension ServerCertificate {
       let verb = rest < 0 ? "expired" : "expires"
       lines.append("\(file): the certificate \(verb) on \(date(expiry)): renew it")
     }
+    if start > Int64(time(nil)) {
+      lines.append("\(file): the certificate is not valid before \(date(start)): check the clock")
+    }
     return lines
   }
 }

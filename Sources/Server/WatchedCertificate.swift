@@ -100,9 +100,8 @@ struct WatchedCertificate {
   }
 
   private func load(_ passphrase: Passphrase?) throws(ContextError) -> ServerCertificate {
-    // One that has expired is no worse than the one before it.
     try ServerCertificate(
-      certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase, expired: .isTaken)
+      certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)
   }
 
   private mutating func settle() {

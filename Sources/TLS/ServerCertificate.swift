@@ -8,7 +8,10 @@ public final class ServerCertificate: Sendable {
   public let file: String
   /// The names that it is for, of subjectAltName: `example.com`, `*.example.com`, `192.0.2.1`, `[2001:db8::1]` (RFC 5280 §4.2.1.6).
   public let names: [String]
-  /// When it expires, in seconds since 1970.
+  /// From when it is valid, in seconds since 1970.
+  public let start: Int64
+  /// When it expires, in seconds since 1970. That it has is no error: RFC 5280 §6.1.3 has clients decide, and what else is served
+  /// goes on.
   public let expiry: Int64
   /// The kind of its key, as OpenSSL names it: `EC`, `RSA`, `ED25519`.
   public let keyType: String
@@ -17,15 +20,8 @@ public final class ServerCertificate: Sendable {
   /// Holds certificate, chain and key, and makes no sessions.
   nonisolated(unsafe) private let holder: OpaquePointer
 
-  /// What is to be done with a certificate that is not valid now.
-  public enum Expired: Sendable {
-    case isRefused, isTaken
-  }
-
   /// Reads a PEM certificate chain, leaf first, and its private key. `passphrase`: of a key that is encrypted.
-  public init(
-    certificateFile: String, keyFile: String, passphrase: Passphrase? = nil, expired: Expired = .isRefused
-  ) throws(ContextError) {
+  public init(certificateFile: String, keyFile: String, passphrase: Passphrase? = nil) throws(ContextError) {
     file = certificateFile
     try Self.requireReadable(certificateFile, "certificate")
     try Self.requireReadable(keyFile, "private key")
@@ -35,9 +31,9 @@ public final class ServerCertificate: Sendable {
     unsafe self.holder = unsafe holder
     do throws(ContextError) {
       let leaf = try unsafe Self.readCertificate(certificateFile, into: holder)
-      if expired == .isRefused { try leaf.requireValidNow(file: certificateFile) }
       try unsafe Self.readKey(keyFile, passphrase, of: certificateFile, into: holder)
       names = leaf.names
+      start = leaf.start
       expiry = leaf.expiry
       keyType = unsafe String(cString: EVP_PKEY_get0_type_name(X509_get0_pubkey(leaf.pointer)))
       warning = unsafe Self.chainFault(holder, leaf.pointer).map { "\(certificateFile): \($0)" }

@@ -9,17 +9,8 @@ struct X509Certificate {
   /// When it expires, in seconds since 1970.
   var expiry: Int64 { unsafe Self.seconds(X509_get0_notAfter(pointer)) }
 
-  func requireValidNow(file: String) throws(ContextError) {
-    let notAfter = unsafe X509_get0_notAfter(pointer)
-    if unsafe X509_cmp_current_time(notAfter) < 0 {
-      throw ContextError("\(file): the certificate expired on \(unsafe Self.text(of: notAfter)); renew it")
-    }
-    let notBefore = unsafe X509_get0_notBefore(pointer)
-    if unsafe X509_cmp_current_time(notBefore) > 0 {
-      throw ContextError(
-        "\(file): the certificate is not valid before \(unsafe Self.text(of: notBefore)); check the clock")
-    }
-  }
+  /// From when it is valid, in seconds since 1970.
+  var start: Int64 { unsafe Self.seconds(X509_get0_notBefore(pointer)) }
 
   /// The names of hosts in subjectAltName, dNSName and iPAddress; addresses as URLs have them.
   var names: [String] {

@@ -146,9 +146,24 @@ import Testing
     try expect(1, certificate(all.ecdsa.certificate, key: key), naming: key)
   }
 
+  /// No error: what else is served goes on, and the way to a new one may be through this server.
   @Test func expiredCertificate() throws {
     let expired = try TestCertificates.shared.get().expired
-    try expect(1, certificate(expired.certificate, key: expired.key), naming: expired.certificate, "expired")
+    let arguments = try certificate(expired.certificate, key: expired.key)
+    let check = try SluiceProcess.run(["check"] + arguments)
+    let warning = "\(expired.certificate): the certificate expired on "
+    #expect(check.exitStatus == 0 && check.text.contains(warning), "\(check.text)")
+    let configuration = try TemporaryFolder()
+    let file = configuration.path + "/sluice.toml"
+    try writeFile(file, Array("header = \"X-Version: 1\"\n".utf8))
+    let sluice = try SluiceProcess(arguments: arguments + ["--config", file], listeners: 2)
+    #expect(sluice.process.errorOutput.contains(warning), "\(sluice.process.errorOutput)")
+    try writeFile(file, Array("header = \"X-Version: 2\"\n".utf8))
+    let reload = try SluiceProcess.run(["reload", "--process", "\(sluice.process.identifier)"])
+    #expect(reload.exitStatus == 0, "\(reload.text)")
+    #expect(try Curl.get(sluice.url("http") + "/")["x-version"] == "2")
+    #expect(try Curl.get(sluice.url("https") + "/", ["-k"])["x-version"] == "2")
+    #expect(try sluice.stop() == 0)
   }
 
   @Test func encryptedKey() throws {

@@ -99,11 +99,15 @@ import Worker
     #expect(store.certificates[0].keyType == "RSA")
   }
 
-  /// At start it would be an error; but one that has expired is no worse than the one before it.
-  @Test func expiredOnesAreTaken() throws {
-    try folder.write("pem", readText(Certificates.path("expired.pem")))
+  /// And told of.
+  @Test(arguments: [
+    ("expired.pem", "the certificate expired on 2020-02-01 00:00 UTC: renew it"),
+    ("future.pem", "the certificate is not valid before 2090-01-01 00:00 UTC: check the clock"),
+  ]) func thoseThatAreNotValidNowAreTaken(name: String, warning: String) throws {
+    try folder.write("pem", readText(Certificates.path(name)))
     #expect(store.reload().problems.isEmpty)
-    #expect(store.certificates[0].expiry < 1_600_000_000)
+    let certificate = store.certificates[0]
+    #expect(certificate.warnings(within: 1000) == ["\(certificate.file): \(warning)"])
   }
 
   @Test func twoOfAKind() throws {

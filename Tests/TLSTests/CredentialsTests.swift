@@ -21,6 +21,8 @@ import Testing
     ("ecdsa.pem", "ecdsa.key"), ("rsa.pem", "rsa.key"), ("ed25519.pem", "ed25519.key"),
     // The older formats of keys.
     ("ecdsa.pem", "sec1.key"), ("rsa.pem", "pkcs1.key"),
+    // Clients decide whether that matters to them.
+    ("expired.pem", "ecdsa.key"), ("future.pem", "ecdsa.key"),
   ])
   func goodPairs(certificate: String, key: String) throws {
     #expect(try Self.failure(certificate, key) == nil)
@@ -32,13 +34,6 @@ import Testing
       "other.key: this private key does not fit the certificate in ecdsa.pem"
     ),
     ("ecdsa.pem", "rsa.key", "rsa.key: this private key does not fit the certificate in ecdsa.pem"),
-    (
-      "expired.pem", "ecdsa.key", "expired.pem: the certificate expired on Feb  1 00:00:00 2020 GMT; renew it"
-    ),
-    (
-      "future.pem", "ecdsa.key",
-      "future.pem: the certificate is not valid before Jan  1 00:00:00 2090 GMT; check the clock"
-    ),
     (
       "ecdsa.pem", "encrypted.key",
       "encrypted.key: the private key is encrypted: give --key-passphrase-file FILE, or decrypt it: openssl pkey -in encrypted.key -out FILE"

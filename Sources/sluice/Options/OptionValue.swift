@@ -93,7 +93,7 @@ enum LinkRule: String, OptionWord {
 /// Where questions about the server are answered.
 struct AdminPlaceText: OptionValue {
   static let expected =
-    "an address with a port, such as 127.0.0.1:9464 or [::1]:9464, or the path of a Unix socket, such as /run/sluice/admin"
+    "an address with a port, such as 127.0.0.1:9464 or [::1]:9464, or the absolute path of a Unix socket, such as /run/sluice/admin"
   let place: Configuration.AdminPlace
 
   init?(text: String) {

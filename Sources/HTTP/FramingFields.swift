@@ -11,7 +11,7 @@ struct FramingFields {
   private var fields = 0..<0
 
   /// Whether a field may be one that `note` looks at, or Host: by how many bytes its name has, and by the bits in which the first of
-  /// them differs from the last. False for nearly all that are none.
+  /// them differs from the last. False for nearly all that are none. Each name of `note` has its first and its last letter here.
   @inline(__always)
   static func mayConcern(length: Int, ends: UInt8) -> Bool {
     let those: UInt32 =

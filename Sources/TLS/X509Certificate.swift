@@ -53,13 +53,4 @@ struct X509Certificate {
     guard unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return 0 }
     return unsafe Int64(timegm(&parts))
   }
-
-  static func text(of time: UnsafePointer<ASN1_TIME>?) -> String {
-    guard let output = unsafe BIO_new(BIO_s_mem()) else { return "an unknown date" }
-    defer { unsafe BIO_free(output) }
-    unsafe ASN1_TIME_print(output, time)
-    var line = [CChar](repeating: 0, count: 64)
-    guard unsafe BIO_gets(output, &line, Int32(line.count)) > 0 else { return "an unknown date" }
-    return unsafe line.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
-  }
 }

@@ -29,8 +29,13 @@ import Testing
     let descriptor = unsafe open(folder("a"), O_RDONLY | O_CLOEXEC)
     try #require(descriptor >= 0)
     defer { close(descriptor) }
+    // A newer kernel begins to read what it is asked for, and a fast disk may have it by then: not every time.
+    let isMissed = try (0..<20).contains { _ in
+      guard dropFromPageCache(descriptor) else { try Test.cancel("the kernel keeps the file") }
+      return PageCache.holds(descriptor, size - 10..<size, owner: geteuid()) == false
+    }
+    #expect(isMissed)
     guard dropFromPageCache(descriptor) else { try Test.cancel("the kernel keeps the file") }
-    #expect(PageCache.holds(descriptor, size - 10..<size, owner: geteuid()) == false)
     // A part that is there for one half is not there.
     var byte: UInt8 = 0
     #expect(unsafe pread(descriptor, &byte, 1, 0) == 1)

@@ -12,8 +12,10 @@ struct HotPathTests {
   @Test(arguments: ["1024.bin", "102400.bin"])
   func tenThousandRequests(name: String) throws {
     let more = try HotPath.callsOfTenThousandRequests(name)
-    // The check would find nothing in a binary without names.
-    #expect(more.contains { $0.key.name.contains("RequestParser") && $0.value == HotPath.requests })
+    // The check would find nothing in a binary without names. A request that has waited for a helper thread is parsed again,
+    // which is as rare as looks are.
+    let parsed = HotPath.requests..<HotPath.requests + HotPath.requests / 200
+    #expect(more.contains { $0.key.name.contains("RequestParser") && parsed.contains($0.value) })
 
     // Twice a second the file is looked at again, which may allocate where a helper thread has to: valgrind knows no openat2.
     let looks = more.filter { $0.key.name.contains("FileCacheV4look") }.values.max() ?? 0

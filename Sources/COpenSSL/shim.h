@@ -54,6 +54,12 @@ static inline int COpenSSL_sk_X509_num(const STACK_OF(X509) *stack) { return sk_
 static inline X509 *COpenSSL_sk_X509_value(const STACK_OF(X509) *stack, int index) {
     return sk_X509_value(stack, index);
 }
+static inline int COpenSSL_sk_X509_OBJECT_num(const STACK_OF(X509_OBJECT) *stack) {
+    return sk_X509_OBJECT_num(stack);
+}
+static inline X509_OBJECT *COpenSSL_sk_X509_OBJECT_value(const STACK_OF(X509_OBJECT) *stack, int index) {
+    return sk_X509_OBJECT_value(stack, index);
+}
 static inline void COpenSSL_sk_X509_NAME_free(STACK_OF(X509_NAME) *stack) {
     sk_X509_NAME_pop_free(stack, X509_NAME_free);
 }

@@ -17,9 +17,14 @@ final class CertificateStore: Sendable {
     var tickets: WatchedFiles
     /// Of authorities of clients, and what they have revoked.
     var clients: WatchedFiles
+    var authorities: [ClientCertificates: ClientAuthority]
     var context: ServerContext
-    /// There is something new that it was not made of, because of this.
-    var lastProblem: String?
+    /// Their files hold something new that was not taken.
+    var authoritiesAreDue = false
+    /// There is something new that it was not made of.
+    var contextIsDue = false
+    /// Because of these.
+    var lastProblems: [String] = []
   }
 
   /// Reads all of them. `tickets`: the keys in use until now, which go on where there are none in files. Throws what is wrong
@@ -30,6 +35,9 @@ final class CertificateStore: Sendable {
   ) throws(ContextError) {
     self.secure = secure
     self.sites = sites
+    // Before they are read: what changes after this is seen.
+    let (watchedTickets, watchedClients) =
+      (WatchedFiles(secure.ticketKeyFiles), WatchedFiles(secure.clientFiles))
     let keys: TicketKeys
     if secure.ticketKeyFiles.isEmpty {
       keys = if let tickets { tickets } else { try TicketKeys(rotationSeconds: limits.ticketKeySeconds) }
@@ -48,11 +56,13 @@ final class CertificateStore: Sendable {
     for files in secure.allCertificates {
       certificates.append(try WatchedCertificate(files, passphrase, patience: limits.certificatePatience))
     }
-    let context = try Self.context(of: certificates, secure, sites, policy)
+    let authorities = try secure.readAuthorities()
+    let context = try Self.context(of: certificates, authorities, secure, sites, policy)
     state = Mutex(
       State(
-        certificates: certificates, tickets: WatchedFiles(secure.ticketKeyFiles),
-        clients: WatchedFiles(secure.clientFiles), context: context))
+        certificates: certificates, tickets: watchedTickets, clients: watchedClients,
+        authorities: authorities,
+        context: context))
   }
 
   /// What new sessions are made of.
@@ -60,6 +70,19 @@ final class CertificateStore: Sendable {
 
   /// What is in use.
   var certificates: [ServerCertificate] { state.withLock { $0.certificates.map(\.certificate) } }
+
+  /// Whose certificates clients may show, by what the configuration says of them.
+  var authorities: [ClientAuthority] {
+    state.withLock { state in secure.allClients.compactMap { state.authorities[$0] } }
+  }
+
+  /// What is to be said of certificates, authorities and lists of what these have revoked, a line each.
+  func warnings(within seconds: Int64) -> [String] {
+    let lines =
+      certificates.flatMap { $0.warnings(within: seconds) }
+      + authorities.flatMap { $0.warnings(within: seconds) }
+    return lines.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
 
   /// Its own keys of tickets; nil if they come from files.
   var tickets: TicketKeys? { secure.ticketKeyFiles.isEmpty ? policy.tickets : nil }
@@ -72,6 +95,8 @@ final class CertificateStore: Sendable {
     var context: ServerContext?
     /// Certificates that are used from now on.
     var renewed: [ServerCertificate] = []
+    /// Files about clients that are used from now on.
+    var renewedClientFiles: [String] = []
     /// What is wrong: a line each.
     var problems: [String] = []
   }
@@ -95,9 +120,9 @@ final class CertificateStore: Sendable {
           news.problems.append(error.description)
         }
       }
-      if !news.renewed.isEmpty || state.lastProblem != nil || state.clients.haveChanged() {
-        renewContext(&state, &news)
-      }
+      if state.clients.haveChanged() { state.authoritiesAreDue = true }
+      if !news.renewed.isEmpty { state.contextIsDue = true }
+      renewContext(&state, &news)
       return news
     }
   }
@@ -119,12 +144,14 @@ final class CertificateStore: Sendable {
           }
         }
         guard news.problems.isEmpty else { return News(problems: news.problems) }
-        let clientsHaveChanged = state.clients.settleNow()
-        let isNew = !news.renewed.isEmpty || clientsHaveChanged || state.lastProblem != nil
-        let context = isNew ? try Self.context(of: certificates, secure, sites, policy) : nil
+        let clientsHaveChanged = state.clients.settleNow() || state.authoritiesAreDue
+        let authorities = clientsHaveChanged ? try secure.readAuthorities() : state.authorities
+        let isNew = !news.renewed.isEmpty || clientsHaveChanged || state.contextIsDue
+        let context = isNew ? try Self.context(of: certificates, authorities, secure, sites, policy) : nil
         if !secure.ticketKeyFiles.isEmpty { try policy.tickets.renew(from: secure.ticketKeyFiles) }
         state.certificates = certificates
-        if let context { (state.context, news.context, state.lastProblem) = (context, context, nil) }
+        use(authorities, &state, &news)
+        if let context { use(context, &state, &news) }
       } catch {
         return News(problems: [error.description])
       }
@@ -132,16 +159,43 @@ final class CertificateStore: Sendable {
     }
   }
 
+  /// What can't be done now is told once, and tried again at the next look.
   private func renewContext(_ state: inout State, _ news: inout News) {
-    do throws(ContextError) {
-      state.context = try Self.context(of: state.certificates, secure, sites, policy)
-      news.context = state.context
-      state.lastProblem = nil
-    } catch {
-      // It is tried again at the next look.
-      if state.lastProblem != error.description { news.problems.append(error.description) }
-      state.lastProblem = error.description
+    var problems: [String] = []
+    if state.authoritiesAreDue {
+      do throws(ContextError) {
+        use(try secure.readAuthorities(), &state, &news)
+        state.contextIsDue = true
+      } catch {
+        problems.append(error.description)
+      }
     }
+    if state.contextIsDue {
+      do throws(ContextError) {
+        let context = try Self.context(of: state.certificates, state.authorities, secure, sites, policy)
+        use(context, &state, &news)
+      } catch {
+        problems.append(error.description)
+      }
+    }
+    news.problems += problems.filter { !state.lastProblems.contains($0) }
+    state.lastProblems = problems
+  }
+
+  private func use(
+    _ authorities: [ClientCertificates: ClientAuthority], _ state: inout State, _ news: inout News
+  ) {
+    for (clients, authority) in authorities {
+      guard let old = state.authorities[clients] else { continue }
+      for file in authority.files(newSince: old) where !news.renewedClientFiles.contains(file) {
+        news.renewedClientFiles.append(file)
+      }
+    }
+    (state.authorities, state.authoritiesAreDue) = (authorities, false)
+  }
+
+  private func use(_ context: ServerContext, _ state: inout State, _ news: inout News) {
+    (state.context, news.context, state.contextIsDue) = (context, context, false)
   }
 
   // MARK: Names
@@ -153,15 +207,16 @@ final class CertificateStore: Sendable {
   }
 
   private static func context(
-    of certificates: [WatchedCertificate], _ secure: Configuration.Secure, _ sites: [Site],
-    _ policy: ServerPolicy
+    of certificates: [WatchedCertificate], _ authorities: [ClientCertificates: ClientAuthority],
+    _ secure: Configuration.Secure, _ sites: [Site], _ policy: ServerPolicy
   ) throws(ContextError) -> ServerContext {
     var known: [CertificateFiles: ServerCertificate] = [:]
     for watched in certificates { known[watched.files] = watched.certificate }
     func scope(_ files: [CertificateFiles], of site: Int?) throws(ContextError) -> Scope {
       let clients = secure.clients(ofSite: site ?? 0)
       return try Self.scope(
-        files.compactMap { known[$0] }, of: site.map { sites[$0] }, policy, clients: try clients?.authority,
+        files.compactMap { known[$0] }, of: site.map { sites[$0] }, policy,
+        clients: clients.flatMap { authorities[$0] },
         clientPolicy: clients.map(secure.policyNumber) ?? 0)
     }
     var scopes = [try scope(secure.certificates, of: nil)]
@@ -249,6 +304,13 @@ extension Configuration.Secure {
   var allClients: [ClientCertificates] {
     let all = ([clients] + hostClients.sorted { $0.key < $1.key }.map(\.value)).compactMap { $0 }
     return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
+
+  /// Reads their files, each once.
+  func readAuthorities() throws(ContextError) -> [ClientCertificates: ClientAuthority] {
+    var all: [ClientCertificates: ClientAuthority] = [:]
+    for clients in allClients { all[clients] = try clients.authority }
+    return all
   }
 
   /// Those that clients have to show.

@@ -165,6 +165,13 @@ public struct Diagnosis: Sendable {
       note("certificate \(files.certificate)", .good, "\(certificate.keyType), \(names), \(days) days left")
       for warning in warnings { note("certificate \(files.certificate)", .note, warning) }
     }
+    for authority in secure.allClients.compactMap({ try? $0.authority }) {
+      let names = authority.authorities.map(\.name).joined(separator: "; ")
+      note("client-ca \(authority.file)", .good, names)
+      for warning in authority.warnings(within: configuration.limits.expiryWarningSeconds) {
+        note("client-ca \(authority.file)", .note, warning)
+      }
+    }
     if secure.ciphers != nil || secure.ciphersuites != nil {
       let others = ServerContext.names(of: secure.ciphers, secure.ciphersuites).filter { !$0.isKernels }
       for other in others {

@@ -13,8 +13,8 @@ final class Renewal: Sendable {
   /// Has new sessions made of a context.
   private let use: @Sendable (ServerContext) -> Void
   private let isOver = Atomic(false)
-  /// Held for a look, so that an older one is not the last.
-  private let turn = Mutex(())
+  /// Held for a look, so that an older one is not the last. When what is to be warned of was told last, in milliseconds.
+  private let turn: Mutex<[String: UInt64]>
 
   /// Begins to look, on a thread of its own, until `end`.
   init(
@@ -25,26 +25,30 @@ final class Renewal: Sendable {
     self.limits = limits
     self.log = log
     self.use = use
+    // Those of the start are told by whoever starts it.
+    let now = Clock.monotonicMilliseconds()
+    let known = certificates.warnings(within: limits.expiryWarningSeconds).map { ($0, now) }
+    turn = Mutex(Dictionary(known, uniquingKeysWith: { first, _ in first }))
     try Thread.detach(stackBytes: 512 << 10) { self.watch() }
   }
 
   private func watch() {
-    var nextDay = Clock.monotonicMilliseconds() + Self.day
+    var nextWarning = Clock.monotonicMilliseconds() + Self.minute
     while !isOver.load(ordering: .acquiring) {
       usleep(UInt32(limits.certificateLookMilliseconds * 1_000))
       let now = Clock.monotonicMilliseconds()
-      turn.withLock { _ in
+      turn.withLock { told in
         let news = certificates.look(now: now)
         for problem in news.problems { log.error("\(problem); what was in use before stays in use") }
         take(news)
-      }
-      if now >= nextDay {
-        nextDay += Self.day
-        for certificate in certificates.certificates { warn(of: certificate) }
+        guard news.context != nil || now >= nextWarning else { return }
+        nextWarning = now + Self.minute
+        warn(&told, now: now)
       }
     }
   }
 
+  private static let minute: UInt64 = 60_000
   private static let day: UInt64 = 86_400_000
 
   /// Looks no more.
@@ -53,9 +57,10 @@ final class Renewal: Sendable {
   /// Reads all files anew, and uses what they say: how many certificates are new. Throws if something is wrong with one, and what
   /// was in use stays in use then.
   func reload() throws(ConfigurationError) -> Int {
-    let news = turn.withLock { _ in
+    let news = turn.withLock { told in
       let news = certificates.reload()
       take(news)
+      if news.context != nil { warn(&told, now: Clock.monotonicMilliseconds()) }
       return news
     }
     guard news.problems.isEmpty else { throw ConfigurationError(news.problems) }
@@ -67,36 +72,19 @@ final class Renewal: Sendable {
     for certificate in news.renewed {
       log.notice(
         "\(certificate.file): the new certificate is in use, valid until \(date(certificate.expiry))")
-      warn(of: certificate)
+    }
+    for file in news.renewedClientFiles {
+      log.notice("\(file): what it says now of the certificates of clients is in use")
     }
   }
 
-  private func warn(of certificate: ServerCertificate) {
-    for warning in certificate.warnings(within: limits.expiryWarningSeconds) { log.warning("\(warning)") }
-  }
-}
-
-extension ServerCertificate {
-  /// What is to be said of it before clients say it, a line each.
-  func warnings(within seconds: Int64) -> [String] {
-    var lines = warning.map { [$0] } ?? []
-    let rest = expiry - Int64(time(nil))
-    if rest < seconds {
-      let verb = rest < 0 ? "expired" : "expires"
-      lines.append("\(file): the certificate \(verb) on \(date(expiry)): renew it")
+  /// Tells what is new, and the rest once a day.
+  private func warn(_ told: inout [String: UInt64], now: UInt64) {
+    let warnings = certificates.warnings(within: limits.expiryWarningSeconds)
+    told = told.filter { warnings.contains($0.key) }
+    for warning in warnings where told[warning].map({ now >= $0 + Self.day }) ?? true {
+      told[warning] = now
+      log.warning("\(warning)")
     }
-    if start > Int64(time(nil)) {
-      lines.append("\(file): the certificate is not valid before \(date(start)): check the clock")
-    }
-    return lines
   }
-}
-
-/// A time in seconds since 1970, for people.
-private func date(_ seconds: Int64) -> String {
-  var (time, parts) = (time_t(seconds), unsafe tm())
-  unsafe gmtime_r(&time, &parts)
-  var text = [CChar](repeating: 0, count: 64)
-  unsafe strftime(&text, text.count, "%Y-%m-%d %H:%M UTC", &parts)
-  return unsafe text.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
 }

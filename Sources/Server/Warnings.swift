@@ -23,11 +23,14 @@ extension Server {
   private static func certificateWarnings(_ configuration: Configuration) -> [String] {
     guard let secure = configuration.secure else { return [] }
     let passphrase = secure.passphraseFile.flatMap { try? Passphrase(file: $0) }
-    return secure.allCertificates.flatMap { files in
+    let seconds = configuration.limits.expiryWarningSeconds
+    let ours = secure.allCertificates.flatMap { files in
       let certificate = try? ServerCertificate(
         certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)
-      return certificate?.warnings(within: configuration.limits.expiryWarningSeconds) ?? []
+      return certificate?.warnings(within: seconds) ?? []
     }
+    let theirs = secure.allClients.flatMap { (try? $0.authority)?.warnings(within: seconds) ?? [] }
+    return (ours + theirs).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
 }
 

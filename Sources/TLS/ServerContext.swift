@@ -58,7 +58,7 @@ public final class ServerContext: Sendable {
 
   /// What the server knows those connections by whose clients have shown certificates that they have to; 0 for all others.
   public let clientPolicy: Int
-  private let clients: ClientAuthority?
+  let clients: ClientAuthority?
 
   /// For certificates with keys of different kinds, of which OpenSSL takes the one that the client likes. `identity` is another one
   /// where tickets of this context are not good. `clients`: whose certificates clients may show.

@@ -90,8 +90,8 @@ public struct Session: ~Copyable {
     unsafe state.pointee.hasDrainedSocket = false
     let status = unsafe SSL_do_handshake(ssl)
     if status == 1 {
-      guard resumedClientIsValid else {
-        unsafe state.pointee.failure = .clientCertificate
+      if let fault = faultOfResumedClient {
+        unsafe state.pointee.failure = fault
         return .failed
       }
       decideTransmission()
@@ -102,7 +102,8 @@ public struct Session: ~Copyable {
     case SSL_ERROR_WANT_READ: return .wouldBlock
     case SSL_ERROR_WANT_WRITE: return .full
     default:
-      unsafe state.pointee.failure = HandshakeFailure(status: error)
+      unsafe state.pointee.failure = HandshakeFailure(
+        status: error, verifyResult: Int32(truncatingIfNeeded: SSL_get_verify_result(ssl)))
       return speaksPlaintext ? .plaintextHTTP : .failed
     }
   }
@@ -131,22 +132,18 @@ public struct Session: ~Copyable {
   /// The subject of the certificate that the client has shown (RFC 4514, as OpenSSL writes it), at most 1023 bytes; empty if it has
   /// shown none.
   public var clientSubject: [UInt8] {
-    guard let certificate = unsafe SSL_get0_peer_certificate(ssl), let output = unsafe BIO_new(BIO_s_mem())
-    else { return [] }
-    defer { unsafe BIO_free(output) }
-    unsafe X509_NAME_print_ex(output, X509_get_subject_name(certificate), 0, COpenSSL_XN_FLAG_RFC2253)
-    var text = [UInt8](repeating: 0, count: 1023)
-    let count = unsafe BIO_read(output, &text, Int32(text.count))
-    return Array(text[..<Int(max(0, count))])
+    guard let certificate = unsafe SSL_get0_peer_certificate(ssl) else { return [] }
+    return unsafe X509Certificate(pointer: certificate).subject
   }
 
   /// A full handshake looks at the client's certificate, and a resumed one does not. Files that have changed since then make other
-  /// identities, but time passes without that.
-  private var resumedClientIsValid: Bool {
+  /// identities, but time passes without that: for the certificate, its authority's, and the lists of what was revoked.
+  private var faultOfResumedClient: HandshakeFailure? {
     guard isResumed, unsafe SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE,
       let certificate = unsafe SSL_get0_peer_certificate(ssl)
-    else { return true }
-    return unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0
+    else { return nil }
+    let code = unsafe state.pointee.chosen.clients?.verify(certificate) ?? X509_V_OK
+    return code == X509_V_OK ? nil : HandshakeFailure(verifyResult: code)
   }
 
   /// Why the handshake has failed, if it has.

@@ -23,6 +23,17 @@ import Testing
     return (sluice, try sluice.adminPlace())
   }
 
+  /// With all that there are metrics of.
+  private func serveWithAll() throws -> (SluiceProcess, admin: String) {
+    let authorities = try ClientAuthorities()
+    return try serve(
+      .both(TestCertificates.ecdsa),
+      [
+        "--client-ca", authorities.ours.certificate, "--client-crl", authorities.revocations,
+        "--client-auth", "request",
+      ])
+  }
+
   /// The values of a metric, by its labels as they are written.
   static func values(_ admin: String) throws -> [String: Double] {
     let text = try Curl.get(admin + "/metrics").text
@@ -92,7 +103,7 @@ import Testing
 
   @Test(.enabled(if: TestMachine.has("promtool"), "promtool is missing: apt-get install prometheus"))
   func isWhatPrometheusReads() throws {
-    let (sluice, admin) = try serve(.both(TestCertificates.ecdsa))
+    let (sluice, admin) = try serveWithAll()
     _ = try Curl.get(sluice.url("http") + "/hello.txt")
     let file = folder.path + "/metrics"
     try writeFile(file, Array(Curl.get(admin + "/metrics").text.utf8))
@@ -106,7 +117,7 @@ import Testing
 
   /// The dashboard and the alerts speak of metrics that there are.
   @Test func whatDocumentsAskFor() throws {
-    let (sluice, admin) = try serve(.both(TestCertificates.ecdsa))
+    let (sluice, admin) = try serveWithAll()
     _ = try Curl.get(sluice.url("http") + "/hello.txt")
     let text = try Curl.get(admin + "/metrics").text
     let known = Set(

@@ -155,6 +155,118 @@ import Testing
     #expect(try sluice.stop() == 0)
   }
 
+  /// Each has a name of its own, in the log and in metrics.
+  @Test func causes() throws {
+    let folder = try TemporaryFolder()
+    let list = folder.path + "/crl"
+    try Shell.require(["cp", authorities.revocations, list])
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa),
+      flags: [
+        "--client-ca", authorities.ours.certificate, "--client-crl", list, "--admin",
+        folder.path + "/admin",
+      ])
+    func failures() throws -> [String: Int] {
+      let text = try Curl.run(["--unix-socket", folder.path + "/admin", "http://x/metrics"]).output
+      var counts: [String: Int] = [:]
+      for match in text.matches(of: /sluice_tls_handshake_failures_total{cause="(.+)"} ([1-9][0-9]*)/) {
+        counts[String(match.output.1)] = Int(match.output.2)
+      }
+      return counts
+    }
+    var expected: [String: Int] = [:]
+    for (client, cause) in [
+      (nil, "client_certificate_missing"), (authorities.stranger, "client_certificate_unknown"),
+      (authorities.expired, "client_certificate_expired"),
+      (authorities.revoked, "client_certificate_revoked"),
+    ] {
+      #expect(try status(sluice, client) == 0)
+      expected[cause] = 1
+      #expect(try failures() == expected)
+      try waitUntil("it is told") {
+        sluice.process.errorOutput.contains("info sluice: [Server] a handshake has failed (\(cause)), with ")
+      }
+    }
+    #expect(!sluice.process.errorOutput.contains("warning"))
+    // The list is not renewed: nobody gets in, and it is said why, before anybody comes and then.
+    try Shell.require(["cp", authorities.outdated, list])
+    let outdated =
+      "warning sluice: [Server] \(list): what CN=ours has revoked is out of date since 2020-02-01 00:00 UTC:"
+    try waitUntil("it is told", seconds: 20) { sluice.process.errorOutput.contains(outdated) }
+    #expect(
+      sluice.process.errorOutput.contains(
+        "notice sluice: [Server] \(list): what it says now of the certificates of clients is in use"))
+    #expect(try status(sluice, authorities.client) == 0)
+    expected["client_revocation_unknown"] = 1
+    #expect(try failures() == expected)
+    try waitUntil("it is told") {
+      sluice.process.errorOutput.contains(
+        "warning sluice: [Server] a handshake has failed (client_revocation_unknown), with ")
+    }
+    let metrics = try Curl.run(["--unix-socket", folder.path + "/admin", "http://x/metrics"]).output
+    #expect(metrics.contains("sluice_client_crl_expiry_seconds{file=\"\(list)\",authority=\"CN=ours\"} -"))
+    #expect(
+      metrics.contains(
+        "sluice_client_ca_expiry_seconds{file=\"\(authorities.ours.certificate)\",authority=\"CN=ours\"} 25"))
+    let page = try Curl.run(["--unix-socket", folder.path + "/admin", "http://x/status.json"]).output
+    #expect(page.contains("what CN=ours has revoked is out of date since"))
+    // And once only.
+    #expect(sluice.process.errorOutput.matches(of: /is out of date since/).count == 1)
+  }
+
+  /// At start, at `check` and by `doctor`.
+  @Test func listsThatAreOutOfDateAreTold() throws {
+    let pair = try TestCertificates.ecdsa
+    let flags = pair.flags + ["--client-ca", authorities.ours.certificate, "--client-crl"]
+    let outdated =
+      "\(authorities.outdated): what CN=ours has revoked is out of date since 2020-02-01 00:00 UTC"
+    let checked = try SluiceProcess.run(["check", site.path] + flags + [authorities.outdated])
+    #expect(checked.exitStatus == 0 && checked.text.contains(outdated), "\(checked.text)")
+    let examined = try SluiceProcess.run(["doctor", site.path] + flags + [authorities.outdated])
+    #expect(examined.text.contains(outdated), "\(examined.text)")
+    let sluice = try SluiceProcess(
+      site.path, .both(pair), flags: Array(flags.dropFirst(4)) + [authorities.outdated])
+    #expect(sluice.process.errorOutput.contains("warning sluice: [sluice] \(outdated)"))
+    // Soon, which is a quarter of the time for which it is good; and not yet.
+    let now = Int(time(nil))
+    let soon = try SluiceProcess.run(["check", site.path] + flags + [authorities.list(until: now + 3_600)])
+    #expect(!soon.text.contains("revoked"), "\(soon.text)")
+    // None for one of the authorities.
+    let both = site.path + "/both"
+    try Shell.require([
+      "sh", "-c", "cat '\(authorities.ours.certificate)' '\(authorities.theirs.certificate)' >'\(both)'",
+    ])
+    let some = try SluiceProcess.run(
+      ["check", site.path] + pair.flags + ["--client-ca", both, "--client-crl", authorities.noRevocations])
+    #expect(
+      some.exitStatus == 0
+        && some.text.contains(
+          "\(authorities.noRevocations): there is no list of what CN=theirs has revoked: its clients are refused"
+        ),
+      "\(some.text)")
+  }
+
+  /// A session that is resumed is looked at like a new one: the files are the same, and time has passed.
+  @Test(arguments: ["-tls1_2", "-tls1_3"]) func aListGoesOutOfDate(version: String) throws {
+    let end = Int(time(nil)) + 12
+    let (list, session) = (try authorities.list(until: end), site.path + "/session")
+    let sluice = try SluiceProcess(
+      site.path, .both(TestCertificates.ecdsa),
+      flags: ["--client-ca", authorities.ours.certificate, "--client-crl", list])
+    let own = ["-cert", authorities.client.certificate, "-key", authorities.client.key, version]
+    let request = "GET /name.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    let first = try SecureClient.exchange(sluice.securePort, request, own + ["-sess_out", session])
+    #expect(first.output.contains("main\n"))
+    let resumed = try SecureClient.exchange(sluice.securePort, request, own + ["-sess_in", session])
+    #expect(resumed.output.contains("main\n"))
+    while Int(time(nil)) <= end { usleep(100_000) }
+    let late = try SecureClient.exchange(sluice.securePort, request, own + ["-sess_in", session])
+    #expect(!late.output.contains("main\n"), "\(late.text)")
+    try waitUntil("it is told") {
+      sluice.process.errorOutput.contains("a handshake has failed (client_revocation_unknown)")
+    }
+  }
+
   @Test func whatIsWrongIsTold() throws {
     let server = try TestCertificates.ecdsa
     for (flags, expected) in [
@@ -178,82 +290,5 @@ import Testing
       #expect(result.errorOutput.contains(expected), "\(flags): \(result.errorOutput)")
       #expect(result.errorOutput.split(separator: "\n").count == 1, "\(result.errorOutput)")
     }
-  }
-}
-
-/// Two authorities, and certificates of clients that they have signed.
-struct ClientAuthorities {
-  private let folder: TemporaryFolder
-  let ours: TestCertificates.Pair
-  let theirs: TestCertificates.Pair
-  let client: TestCertificates.Pair
-  /// In the list of `revocations`, too.
-  let revoked: TestCertificates.Pair
-  let stranger: TestCertificates.Pair
-  let revocations: String
-  let noRevocations: String
-
-  init() throws {
-    folder = try TemporaryFolder()
-    let path = folder.path
-    ours = try Self.makeAuthority(path, "ours")
-    theirs = try Self.makeAuthority(path, "theirs")
-    noRevocations = path + "/none.crl"
-    try Self.run(path, "ours", ["-gencrl", "-out", noRevocations])
-    client = try Self.makeClient(path, "client", of: "ours")
-    revoked = try Self.makeClient(path, "revoked", of: "ours")
-    stranger = try Self.makeClient(path, "stranger", of: "theirs")
-    try Self.run(path, "ours", ["-revoke", revoked.certificate])
-    revocations = path + "/revoked.crl"
-    try Self.run(path, "ours", ["-gencrl", "-out", revocations])
-  }
-
-  private static let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-
-  private static func makeAuthority(_ folder: String, _ name: String) throws -> TestCertificates.Pair {
-    let pair = TestCertificates.Pair(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
-    try Shell.require(
-      [
-        "openssl", "req", "-x509", "-days", "30", "-subj", "/CN=\(name)", "-keyout", pair.key, "-out",
-        pair.certificate,
-      ]
-        + curve)
-    let configuration = """
-      [ca]
-      default_ca = d
-      [d]
-      database = \(folder)/\(name).index
-      new_certs_dir = \(folder)
-      rand_serial = yes
-      default_md = sha256
-      default_days = 30
-      default_crl_days = 30
-      policy = p
-      [p]
-      commonName = supplied
-
-      """
-    try writeFile("\(folder)/\(name).conf", Array(configuration.utf8))
-    try writeFile("\(folder)/\(name).index", [])
-    return pair
-  }
-
-  private static func run(_ folder: String, _ authority: String, _ arguments: [String]) throws {
-    try Shell.require(
-      [
-        "openssl", "ca", "-batch", "-notext", "-config", "\(folder)/\(authority).conf", "-cert",
-        "\(folder)/\(authority).pem", "-keyfile", "\(folder)/\(authority).key",
-      ] + arguments)
-  }
-
-  private static func makeClient(
-    _ folder: String, _ name: String, of authority: String
-  ) throws -> TestCertificates.Pair {
-    let pair = TestCertificates.Pair(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
-    let request = "\(folder)/\(name).csr"
-    try Shell.require(
-      ["openssl", "req", "-new", "-subj", "/CN=\(name)", "-keyout", pair.key, "-out", request] + curve)
-    try run(folder, authority, ["-in", request, "-out", pair.certificate])
-    return pair
   }
 }

@@ -193,6 +193,30 @@ struct PrometheusText {
         [("file", certificate.file), ("name", certificate.names.first ?? ""), ("key", certificate.keyType)],
         certificate.expiry - now)
     }
+    let authorities = status.authorities.flatMap { one in one.authorities.map { (one.file, $0) } }
+    addTimes(
+      "client_ca_expiry_seconds", "Seconds until an authority expires: its clients are refused then.",
+      authorities, now)
+    let lists = status.authorities.flatMap { one in
+      (one.revocations ?? []).map { (one.revocationFile ?? "", $0) }
+    }
+    addTimes(
+      "client_crl_expiry_seconds",
+      "Seconds until the list of what an authority has revoked is out of date: its clients are refused then.",
+      lists, now)
+  }
+
+  /// Each of them once: hosts may share files.
+  private mutating func addTimes(
+    _ name: String, _ help: String, _ values: [(file: String, what: Dated)], _ now: Int64
+  ) {
+    var rest: [[String]: Int64] = [:]
+    for (file, what) in values { rest[[file, what.name]] = what.expiry.map { $0 - now } }
+    if rest.isEmpty { return }
+    begin(name, "gauge", help)
+    for (labels, seconds) in rest.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      add(name, [("file", labels[0]), ("authority", labels[1])], seconds)
+    }
   }
 
   private mutating func addKernel() {

@@ -123,6 +123,10 @@ final class ServerStatus: Sendable {
     var silentWorkers: Int
     var earlierConfigurations: Int
     var certificates: [ServerCertificate]
+    /// Whose certificates clients may show.
+    var authorities: [ClientAuthority]
+    /// Of these and those, a line each.
+    var expiryWarnings: [String]
     var reloads: (done: Int, failed: Int)
     var failedUpgrades: Int
     var facts: Facts
@@ -149,10 +153,12 @@ final class ServerStatus: Sendable {
         total.add(own)
         total.logLinesDropped += serving.accessLog?.dropped ?? 0
       }
+      let store = known.servings.last?.certificates
       return Snapshot(
         metrics: total, workers: known.servings.last?.controls.count ?? 0, silentWorkers: silent,
         earlierConfigurations: max(0, known.servings.count - 1),
-        certificates: known.servings.last?.certificates?.certificates ?? [], reloads: known.reloads,
+        certificates: store?.certificates ?? [], authorities: store?.authorities ?? [],
+        expiryWarnings: store?.warnings(within: Limits().expiryWarningSeconds) ?? [], reloads: known.reloads,
         failedUpgrades: known.failedUpgrades, facts: known.facts, state: known.state)
     }
   }

@@ -58,7 +58,7 @@ struct StatusJSON {
         Self.object(statuses.sorted { $0.key < $1.key }.map { ("\($0.key)", "\($0.value)") })
       ),
       ("certificates", "[\(certificates.joined(separator: ","))]"),
-      ("warnings", "[\(Self.warnings(status, now).map(\.jsonString).joined(separator: ","))]"),
+      ("warnings", "[\(Self.warnings(status).map(\.jsonString).joined(separator: ","))]"),
       (
         "process",
         Self.object([
@@ -70,14 +70,10 @@ struct StatusJSON {
   }
 
   /// What somebody should look at, a line each.
-  private static func warnings(_ status: ServerStatus.Snapshot, _ now: Int64) -> [String] {
+  private static func warnings(_ status: ServerStatus.Snapshot) -> [String] {
     let metrics = status.metrics
-    var lines: [String] = []
+    var lines = status.expiryWarnings
     func note(_ count: Int, _ line: String) { if count > 0 { lines.append("\(count) \(line)") } }
-    for certificate in status.certificates where certificate.expiry - now < 7 * 86_400 {
-      lines.append(
-        "\(certificate.file) \(certificate.expiry < now ? "has expired" : "expires within a week")")
-    }
     note(status.silentWorkers, "workers do not answer")
     note(status.reloads.failed, "reloads have failed: the log says why")
     note(status.failedUpgrades, "upgrades have failed: the log says why")

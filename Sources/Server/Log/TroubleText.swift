@@ -10,6 +10,8 @@ extension Troubles.Kind {
   /// What clients do is worth a line for who looks for it.
   var level: Logger.Level {
     switch self {
+    // But this is not the client's doing.
+    case .handshake(.revocationUnknown): .warning
     case .handshake, .introduction: .info
     default: .warning
     }
@@ -41,6 +43,7 @@ extension Troubles.Kind {
     case .memory: "give it more memory"
     case .accepting: "trying again every second at least"
     case .receiving: "OpenSSL does"
+    case .handshake(.revocationUnknown): "renew the list of what was revoked (--client-crl)"
     case .inputOutput, .exhausted, .introduction, .handshake: nil
     }
   }

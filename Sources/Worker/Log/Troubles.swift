@@ -88,8 +88,8 @@ package final class Troubles: Sendable {
 
   private struct State {
     var records: [Record] = []
-    var told = InlineArray<18, UInt32>(repeating: 0)
-    var untold = InlineArray<18, UInt32>(repeating: 0)
+    var told = InlineArray<23, UInt32>(repeating: 0)
+    var untold = InlineArray<23, UInt32>(repeating: 0)
     /// When what was told is forgotten, in milliseconds of the monotonic clock; 0 if nothing was.
     var end: UInt64 = 0
   }

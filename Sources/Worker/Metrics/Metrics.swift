@@ -56,7 +56,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
   /// Handshakes that have gone on with an earlier session.
   public var resumed = 0
   /// Those that failed, by the number of the `HandshakeFailure`.
-  package var handshakeFailures = InlineArray<8, Int>(repeating: 0)
+  package var handshakeFailures = InlineArray<13, Int>(repeating: 0)
   /// Those after which OpenSSL encrypts, by the number of the `KernelTLS.Reason`.
   package var againstKernel = InlineArray<8, Int>(repeating: 0)
   /// Bytes given to sockets: as they are, for the kernel to encrypt, and encrypted by OpenSSL (records).
@@ -107,10 +107,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
     introductionsRefused += other.introductionsRefused
     resumed += other.resumed
     rejections += other.rejections
-    for index in handshakeFailures.indices {
-      handshakeFailures[index] += other.handshakeFailures[index]
-      againstKernel[index] += other.againstKernel[index]
-    }
+    for index in handshakeFailures.indices { handshakeFailures[index] += other.handshakeFailures[index] }
+    for index in againstKernel.indices { againstKernel[index] += other.againstKernel[index] }
     bytesPlain += other.bytesPlain
     bytesKernel += other.bytesKernel
     bytesUser += other.bytesUser

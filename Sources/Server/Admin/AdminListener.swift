@@ -12,8 +12,10 @@ final class AdminListener: Sendable {
   let descriptor: Int32
   /// Wakes the thread that accepts when that is over.
   private let waker: Waker
-  /// Connections that are being answered.
-  private let count = Atomic(0)
+  /// Connections that have not been answered yet, by when they came, or have asked: the oldest first.
+  private let waiting = Mutex<[Int32]>([])
+  /// Threads that converse.
+  private let threads = Atomic(0)
   private let limits: Limits
 
   /// Listens at `place`, or at the socket that was `inherited` if that is there, and answers from `start` on. Throws if it can't.
@@ -98,19 +100,32 @@ final class AdminListener: Sendable {
       if errno != EAGAIN { usleep(100_000) }
       return
     }
-    let isTaken = count.wrappingAdd(1, ordering: .relaxed).newValue <= limits.adminConnections
+    // Whoever says nothing does not keep others out: the oldest gives way. Its thread ends at once, or nearly.
+    let isTaken = threads.wrappingAdd(1, ordering: .relaxed).newValue <= 2 * limits.adminConnections
+    waiting.withLock { waiting in
+      if waiting.count >= limits.adminConnections { shutdown(waiting.removeFirst(), Int32(SHUT_RDWR)) }
+      waiting.append(connection)
+    }
     let thread: ()? = isTaken ? try? Thread.detach(stackBytes: 512 << 10) { self.converse(connection) } : nil
-    if thread == nil {
-      close(connection)
-      count.wrappingSubtract(1, ordering: .relaxed)
+    if thread == nil { end(connection) }
+  }
+
+  private func end(_ connection: Int32) {
+    waiting.withLock { waiting in waiting.removeAll { $0 == connection } }
+    close(connection)
+    threads.wrappingSubtract(1, ordering: .relaxed)
+  }
+
+  /// It has asked: those that have not are older now.
+  private func hasAsked(_ connection: Int32) {
+    waiting.withLock { waiting in
+      guard let place = waiting.firstIndex(of: connection) else { return }
+      waiting.append(waiting.remove(at: place))
     }
   }
 
   private func converse(_ connection: Int32) {
-    defer {
-      close(connection)
-      count.wrappingSubtract(1, ordering: .relaxed)
-    }
+    defer { end(connection) }
     let limit = timeval(tv_sec: limits.adminSeconds, tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       var limit = limit
@@ -128,6 +143,7 @@ final class AdminListener: Sendable {
       case .incomplete: continue
       case .rejected(let status): return send(response(status, "\(status.line)\n"), to: connection)
       case .complete:
+        hasAsked(connection)
         let path = String(decoding: head.path.range.map { received[$0] }, as: UTF8.self)
         return send(response(to: head.method, path), to: connection)
       }

@@ -8,8 +8,8 @@ import Worker
 public struct ConfigurationFault: Sendable {
   /// What it stems from.
   public enum Subject: Sendable {
-    /// A file or folder, as the operator wrote it.
-    case file(String)
+    /// A file or folder, as the operator wrote it, and the options that it is read for: others may name it, too.
+    case file(String, of: [String])
     /// An option, by its name.
     case option(String)
   }
@@ -25,11 +25,13 @@ extension Server {
   public static func check(_ configuration: Configuration) -> [ConfigurationFault] {
     var faults = Faults()
     for root in Set(configuration.sites.map(\.root)).sorted() {
-      faults.attempt(.file(root)) { _ = try DocumentRoot(path: root) }
+      faults.attempt(.file(root, of: ["root"])) { _ = try DocumentRoot(path: root) }
     }
     if let secure = configuration.secure { check(secure, configuration, &faults) }
     for path in Site.passwordFiles(of: configuration.sites) {
-      faults.attempt(.file(path)) { _ = try PasswordFile.read(path, sites: configuration.sites) }
+      faults.attempt(.file(path, of: ["auth"])) {
+        _ = try PasswordFile.read(path, sites: configuration.sites)
+      }
     }
     return faults.all
   }
@@ -38,19 +40,21 @@ extension Server {
     _ secure: Configuration.Secure, _ configuration: Configuration, _ faults: inout Faults
   ) {
     let count = faults.all.count
-    for file in secure.ticketKeyFiles { faults.attempt(.file(file)) { _ = try TicketKeys(files: [file]) } }
+    for file in secure.ticketKeyFiles {
+      faults.attempt(.file(file, of: ["ticket-key-file"])) { _ = try TicketKeys(files: [file]) }
+    }
     for files in secure.allClients {
-      let names = [files.authorities] + (files.revocations.map { [$0] } ?? [])
-      faults.attempt(.file(files.authorities), orOneOf: names) { _ = try files.authority }
+      let names = [("client-ca", files.authorities)] + (files.revocations.map { [("client-crl", $0)] } ?? [])
+      faults.attempt(orOneOf: names) { _ = try files.authority }
     }
     var passphrase: Passphrase?
-    faults.attempt(secure.passphraseFile.map { .file($0) }) {
-      passphrase = try Passphrase.read(secure.passphraseFile)
+    if let file = secure.passphraseFile {
+      faults.attempt(.file(file, of: ["key-passphrase-file"])) { passphrase = try Passphrase(file: file) }
     }
     // Without it, encrypted keys would be blamed.
     guard passphrase != nil || secure.passphraseFile == nil else { return }
     for files in secure.allCertificates {
-      faults.attempt(.file(files.certificate), orOneOf: [files.key]) {
+      faults.attempt(orOneOf: [("cert", files.certificate), ("key", files.key)]) {
         _ = try ServerCertificate(
           certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)
       }
@@ -66,7 +70,7 @@ extension Server {
       }
     }
     guard faults.all.count == count else { return }
-    faults.attempt(.option("ktls"), orOneOf: secure.allCertificates.map(\.certificate)) {
+    faults.attempt(.option("ktls"), orOneOf: secure.allCertificates.map { ("cert", $0.certificate) }) {
       _ = try SecureSetup(secure, sites: configuration.sites, limits: configuration.limits)
     }
   }
@@ -74,16 +78,23 @@ extension Server {
   private struct Faults {
     var all: [ConfigurationFault] = []
 
-    /// `files`: others that an error may begin with, and stem from then.
+    /// `files`: what is read, with the options that name it. An error stems from those whose file it begins with; if there is none,
+    /// from `subject`, or from the first of them.
     mutating func attempt(
-      _ subject: ConfigurationFault.Subject?, orOneOf files: [String] = [], _ body: () throws -> Void
+      _ subject: ConfigurationFault.Subject? = nil, orOneOf files: [(option: String, path: String)] = [],
+      _ body: () throws -> Void
     ) {
       do {
         try body()
       } catch {
         let text = "\(error)"
-        let file = files.first { text.hasPrefix("\($0):") }
-        all.append(ConfigurationFault(subject: file.map { .file($0) } ?? subject, text: text))
+        // The same file may be read for two of them: both are told then.
+        let file = files.first { text.hasPrefix("\($0.path):") } ?? (subject == nil ? files.first : nil)
+        let named: ConfigurationFault.Subject? = file.map { file in
+          let options = files.filter { $0.path == file.path }.map(\.option)
+          return .file(file.path, of: options.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+        }
+        all.append(ConfigurationFault(subject: named ?? subject, text: text))
       }
     }
   }

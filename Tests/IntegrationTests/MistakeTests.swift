@@ -295,4 +295,42 @@ import Testing
     let service = try SluiceProcess.run(["check"], environment: ["SLUICE_PORT": "tcp://10.0.0.1:80"])
     #expect(service.errorOutput.contains("enableServiceLinks: false"), "\(service.text)")
   }
+
+  /// The option is named that it was read for, whatever other one names the same file.
+  @Test func aFileOfSeveralOptions() throws {
+    let pair = try TestCertificates.ecdsa
+    let own = ["--cert", pair.certificate, "--key", pair.key]
+    for (flags, expected) in [
+      (own + ["--client-ca", pair.key], "--client-ca: \(pair.key): no certificate of an authority in it"),
+      (
+        own + ["--client-ca", pair.certificate, "--client-crl", pair.certificate],
+        "--client-ca and --client-crl: \(pair.certificate): no usable list of revoked certificates in it"
+      ),
+      (own + ["--ticket-key-file", pair.key], "--ticket-key-file: \(pair.key): a ticket key has 80 bytes"),
+      (own + ["--auth", "/a/**=\(pair.certificate)"], "--auth: \(pair.certificate):1: "),
+      (
+        ["--cert", pair.certificate, "--key", pair.certificate],
+        "--cert and --key: \(pair.certificate): no usable private key in it"
+      ),
+    ] {
+      let check = try SluiceProcess.run(["check"] + flags)
+      #expect(check.exitStatus == 64 && check.errorOutput.hasPrefix("sluice: \(expected)"), "\(check.text)")
+      #expect(check.errorOutput.split(separator: "\n").count == 1, "\(check.text)")
+      let serve = try SluiceProcess.run(["--port", "0", "--tls-port", "0"] + flags)
+      #expect(serve.exitStatus == 1 && serve.errorOutput.hasPrefix("sluice: \(expected)"), "\(serve.text)")
+    }
+    // Of a file, with the line; of several places, those who name it.
+    let folder = try TemporarySite()
+    try folder.add(
+      "c.toml", "cert = \"\(pair.certificate)\"\nkey = \"\(pair.key)\"\nclient-ca = \"\(pair.key)\"\n")
+    let file = folder.path + "/c.toml"
+    let check = try SluiceProcess.run(["check", "--config", file])
+    #expect(check.errorOutput.contains("sluice: \(file):3: client-ca: \(pair.key): "), "\(check.text)")
+    let variable = try SluiceProcess.run(
+      ["check", "--cert", pair.key, "--key", pair.key], environment: ["SLUICE_CLIENT_CA": pair.key])
+    let lines = variable.errorOutput.split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("sluice: SLUICE_CLIENT_CA: \(pair.key): ") }, "\(lines)")
+    #expect(lines.contains { $0.hasPrefix("sluice: --cert and --key: \(pair.key): ") }, "\(lines)")
+    #expect(lines.count == 2, "\(lines)")
+  }
 }

@@ -126,25 +126,29 @@ struct ConfigurationReader {
   func faults(of configuration: Configuration) -> [String] {
     Server.check(configuration).map { fault in
       switch fault.subject {
-      case .file(let file)?:
-        (origin(ofFile: file, fault.text)?.subject ?? "") + fault.text + adviceOnPath(file, fault.text)
+      case .file(let file, let options)?:
+        subject(ofFile: file, options, fault.text) + fault.text + adviceOnPath(file, fault.text)
       case .option(let option)?: settings.origin(of: option).subject + fault.text
       case nil: fault.text
       }
     }
   }
 
-  /// Where a file or folder is named of which this is said: in the section that names what else is spoken of.
-  private func origin(ofFile path: String, _ text: String) -> Setting.Origin? {
+  /// Where these options name a file or folder of which this is said: in the section that names what else is spoken of. All of them,
+  /// if several name it there.
+  private func subject(ofFile path: String, _ options: [String], _ text: String) -> String {
     let sections = [settings] + (hosts.map(\.settings) + (paths + hosts.flatMap(\.paths)).map(\.settings))
-    func files(_ section: Settings, where isMeant: (String) -> Bool) -> [Setting] {
-      Settings.ofFiles.compactMap { section.all[$0] }.filter {
+    func files(_ section: Settings, _ options: [String], where isMeant: (String) -> Bool) -> [Setting] {
+      options.compactMap { section.all[$0] }.filter {
         !$0.origin.isStandard && $0.texts.contains(where: isMeant)
       }
     }
-    let named = sections.map { files($0) { $0 == path || $0.hasSuffix("=" + path) } }
-    let counts = sections.map { files($0) { text.contains($0) }.count }
-    return zip(named, counts).filter { !$0.0.isEmpty }.max { $0.1 < $1.1 }?.0.first?.origin
+    let named = sections.map { files($0, options) { $0 == path || $0.hasSuffix("=" + path) } }
+    let counts = sections.map { files($0, Settings.ofFiles) { text.contains($0) }.count }
+    let origins = zip(named, counts).filter { !$0.0.isEmpty }.max { $0.1 < $1.1 }?.0.map(\.origin) ?? []
+    guard let first = origins.first else { return "" }
+    return origins.count == 1
+      ? first.subject : "\(first.place)\(origins.map(\.name).joined(separator: " and ")): "
   }
 
   /// Of a path that is taken for another one than was meant.

@@ -37,7 +37,10 @@ public final class PasswordFile: Sendable {
   private static func table(of content: Content, _ path: String) throws(PasswordFileError) -> PasswordTable {
     switch content {
     case .failed(let error):
-      let reason = unsafe String(cString: strerror(error))
+      // What reading a regular file never fails of.
+      let reason =
+        error == EINVAL
+        ? "it is a pipe or a device: put a file in its place" : unsafe String(cString: strerror(error))
       throw PasswordFileError(description: "\(path): cannot read this file with passwords: \(reason)")
     case .bytes(let bytes):
       do throws(PasswordTable.Fault) {

@@ -38,11 +38,7 @@ public final class ClientAuthority: Sendable {
     (self.file, self.revocationFile) = (file, revocationFile)
     let files = [file] + (revocationFile.map { [$0] } ?? [])
     digests = files.map { Digest(ofFile: $0)?.bytes ?? [] }
-    for path in files {
-      guard unsafe access(path, R_OK) == 0 else {
-        throw ContextError("\(path): cannot read it: \(unsafe String(cString: strerror(errno)))")
-      }
-    }
+    for path in files { try InputFile.require(path, "it") }
     ERR_clear_error()
     guard let names = unsafe SSL_load_client_CA_file(file) else {
       throw ContextError("\(file): no certificate of an authority in it (PEM): \(lastOpenSSLError())")

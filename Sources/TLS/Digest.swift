@@ -14,8 +14,8 @@ public struct Digest: Hashable, Sendable {
     }
   }
 
-  /// Of what a file holds; where it can't be read, of the reason. Takes no memory of Swift's, for the lack of which the process would
-  /// end: nil if there is none.
+  /// Of what a file holds; where it can't be read, of the reason; the same for all that are no regular files. Takes no memory of
+  /// Swift's, for the lack of which the process would end: nil if there is none.
   public init?(ofFile path: String) {
     // O_NONBLOCK: should it be a FIFO, opening it must not wait for a writer.
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -25,6 +25,11 @@ public struct Digest: Hashable, Sendable {
       return
     }
     defer { close(descriptor) }
+    // What a pipe or a device has to say may never end.
+    guard InputFile.otherKind(of: descriptor) == nil else {
+      words[0] = UInt64(bitPattern: -1)
+      return
+    }
     guard let context = unsafe EVP_MD_CTX_new() else { return nil }
     defer { unsafe EVP_MD_CTX_free(context) }
     guard unsafe EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { return nil }

@@ -23,8 +23,8 @@ public final class ServerCertificate: Sendable {
   /// Reads a PEM certificate chain, leaf first, and its private key. `passphrase`: of a key that is encrypted.
   public init(certificateFile: String, keyFile: String, passphrase: Passphrase? = nil) throws(ContextError) {
     file = certificateFile
-    try Self.requireReadable(certificateFile, "certificate")
-    try Self.requireReadable(keyFile, "private key")
+    try Self.requireCertificate(file: certificateFile)
+    try Self.requireKey(file: keyFile)
     guard let holder = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }
@@ -92,17 +92,14 @@ public final class ServerCertificate: Sendable {
     }
   }
 
-  private static func requireReadable(_ file: String, _ what: String) throws(ContextError) {
-    // O_NONBLOCK: should it be a FIFO, opening it must not wait for a writer.
-    let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-    guard descriptor >= 0 else {
-      throw ContextError("\(file): cannot read the \(what): \(unsafe String(cString: strerror(errno)))")
-    }
-    defer { close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
-      throw ContextError("\(file): cannot read the \(what): it is a directory")
-    }
+  /// Throws if there is no file to read a certificate from.
+  public static func requireCertificate(file: String) throws(ContextError) {
+    try InputFile.require(file, "the certificate")
+  }
+
+  /// Throws if there is no file to read a private key from.
+  public static func requireKey(file: String) throws(ContextError) {
+    try InputFile.require(file, "the private key")
   }
 
   /// The private key in a PEM file; the caller frees it.
@@ -170,13 +167,12 @@ public struct Passphrase: Sendable {
   /// Reads the file.
   public init(file: String) throws(ContextError) {
     self.file = file
-    guard let input = unsafe fopen(file, "re") else {
-      throw ContextError("\(file): cannot read the passphrase: \(unsafe String(cString: strerror(errno)))")
-    }
-    defer { unsafe fclose(input) }
+    let descriptor = try InputFile.open(file, "the passphrase")
+    defer { close(descriptor) }
     var line = [UInt8](repeating: 0, count: 1024)
-    let count = unsafe fread(&line, 1, line.count, input)
-    bytes = Array(line[..<count].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })
+    // All of them at once, of a regular file; nothing, and so no passphrase, where reading fails.
+    let count = unsafe read(descriptor, &line, line.count)
+    bytes = Array(line[..<max(0, count)].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })
     guard !bytes.isEmpty, bytes.count < 1024 else {
       throw ContextError("\(file): no passphrase in the first line, or one of more than 1023 bytes")
     }

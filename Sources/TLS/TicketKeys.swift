@@ -96,10 +96,7 @@ private final class TicketKey: Sendable {
   }
 
   convenience init(file: String) throws(ContextError) {
-    let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-    guard descriptor >= 0 else {
-      throw ContextError("\(file): cannot read the ticket key: \(unsafe String(cString: strerror(errno)))")
-    }
+    let descriptor = try InputFile.open(file, "the ticket key")
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 81)
     defer { unsafe OPENSSL_cleanse(&bytes, bytes.count) }

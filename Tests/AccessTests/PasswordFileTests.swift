@@ -72,6 +72,9 @@ import Testing
     let directory = #expect(throws: PasswordFileError.self) { try PasswordFile(path: folder.path) }
     #expect(directory?.description.hasSuffix("Is a directory") == true)
     #expect(unsafe mkfifo(path, 0o600) == 0)
-    #expect(throws: PasswordFileError.self) { try PasswordFile(path: path) }
+    let fifo = #expect(throws: PasswordFileError.self) { try PasswordFile(path: path) }
+    #expect(
+      fifo?.description
+        == "\(path): cannot read this file with passwords: it is a pipe or a device: put a file in its place")
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import Server
+import Synchronization
 
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -30,18 +31,45 @@ struct Serve: ParsableCommand {
     var log = Logger(label: "sluice")
     log.logLevel = configuration.logLevel
     for warning in reader.allWarnings(configuration) { log.warning("\(warning)") }
+    let rereading = Rereading(options, hadContent: !reader.fileIsEmpty)
     do {
       try Server.run(configuration, log: log, announce: standardError) { () throws(ConfigurationError) in
-        var reader = ConfigurationReader(options)
-        let configuration = reader.configuration()
-        // All that is wrong with files, too, and with the places that name them.
-        let problems = reader.problems.isEmpty ? reader.faults(of: configuration) : reader.problems
-        guard problems.isEmpty else { throw ConfigurationError(problems) }
-        return (configuration, warnings: reader.allWarnings(configuration))
+        try rereading.configuration()
       }
     } catch {
       // With its place, if it stems from something that was said.
       throw Failure(description: reader.faults(of: configuration).first ?? error.description)
     }
+  }
+}
+
+/// What is read at each reload.
+private final class Rereading: Sendable {
+  private let options: Options
+  /// The file has had something to say since the start.
+  private let hadContent: Atomic<Bool>
+
+  init(_ options: Options, hadContent: Bool) {
+    self.options = options
+    self.hadContent = Atomic(hadContent)
+  }
+
+  /// What the configuration says now, and what to warn of. Throws all that is wrong with it, and with what it names.
+  func configuration() throws(ConfigurationError) -> (Configuration, warnings: [String]) {
+    var reader = ConfigurationReader(options, at: .reload)
+    let configuration = reader.configuration()
+    if !reader.fileIsEmpty {
+      hadContent.store(true, ordering: .relaxed)
+    } else if hadContent.load(ordering: .relaxed), let file = reader.settings.all["config"]?.texts.first {
+      // Whoever writes to a file in place empties it first, and may get no further: taken at its word it would serve another
+      // folder, without its rules.
+      throw ConfigurationError([
+        "\(file): this file is empty, and was not before: write it again; if nothing is to be said in it any more, leave a comment (#)"
+      ])
+    }
+    // All that is wrong with files, too, and with the places that name them.
+    let problems = reader.problems.isEmpty ? reader.faults(of: configuration) : reader.problems
+    guard problems.isEmpty else { throw ConfigurationError(problems) }
+    return (configuration, warnings: reader.allWarnings(configuration))
   }
 }

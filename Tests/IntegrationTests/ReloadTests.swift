@@ -106,14 +106,131 @@ import Testing
     #expect(try sluice.stop() == 0)
   }
 
-  /// A file system that hangs holds up neither clients nor signals, and what it has said at last is used.
-  @Test func aFileThatHangs() throws {
+  /// A half-done deploy: the file is empty, or something else that has no content. One line says so, and nothing is changed.
+  @Test func anEmptiedFileOrNone() throws {
+    let file = folder.path + "/sluice.toml"
     let sluice = try serve("header = \"X-Version: 1\"")
-    /// Nothing comes, and no end, until it is closed.
-    func hang() throws -> Int32 {
-      try Shell.require(["mkfifo", folder.path + "/fifo"])
-      let writer = unsafe open(folder.path + "/fifo", O_RDWR | O_CLOEXEC)
-      guard unsafe rename(folder.path + "/fifo", folder.path + "/sluice.toml") == 0 else {
+    func expectRefusal(_ text: String, location: SourceLocation = #_sourceLocation) throws {
+      let result = try SluiceProcess.run(command(sluice))
+      #expect(result.exitStatus == 1, sourceLocation: location)
+      #expect(
+        result.text == "sluice: not reloaded, nothing is changed: \(file): \(text)\n",
+        sourceLocation: location)
+      #expect(try value(sluice, "x-version") == "1", sourceLocation: location)
+    }
+    for nothing in ["", "\n \n"] {
+      try writeFile(file, Array(nothing.utf8))
+      try expectRefusal(
+        "this file is empty, and was not before: write it again; if nothing is to be said in it any more, leave a comment (#)"
+      )
+    }
+    for (command, text) in [
+      ("mkfifo", "cannot read this file: it is a pipe, which is read at start only: put a file in its place"),
+      ("mkdir", "cannot read this file: Is a directory"),
+      (
+        "ln -s /dev/zero",
+        "cannot read this file: it is a device, which is read at start only: put a file in its place"
+      ),
+      ("ln -s /dev/null", "this file is empty, and was not before"),
+      ("true", "cannot read this file: No such file"),
+    ] {
+      try Shell.require(["sh", "-c", "rm -rf '\(file)'; \(command) '\(file)'"])
+      // One that somebody writes to, who never ends.
+      let writer = unsafe command == "mkfifo" ? open(file, O_RDWR | O_CLOEXEC) : -1
+      defer { if writer >= 0 { close(writer) } }
+      let result = try SluiceProcess.run(self.command(sluice))
+      #expect(
+        result.exitStatus == 1
+          && result.errorOutput.hasPrefix("sluice: not reloaded, nothing is changed: \(file): \(text)"),
+        "\(result.text)")
+      #expect(result.errorOutput.split(separator: "\n").count == 1, "\(result.text)")
+      #expect(try value(sluice, "x-version") == "1")
+    }
+    try Shell.require(["rm", "-rf", file])
+    try write("header = \"X-Version: 2\"")
+    try reload(sluice)
+    #expect(try value(sluice, "x-version") == "2")
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// A file in which nothing was said before may stay so; flags can say all. Nothing is said by a comment, either.
+  @Test func aFileThatWasEmpty() throws {
+    let file = folder.path + "/sluice.toml"
+    try writeFile(file, [])
+    let sluice = try SluiceProcess(site.path, flags: ["--config", file])
+    func expect(_ status: Int32, _ text: String) throws {
+      let result = try SluiceProcess.run(command(sluice))
+      #expect(result.exitStatus == status && result.text.contains(text), "\(result.text)")
+    }
+    try expect(0, "SIGHUP: nothing is new")
+    try writeFile(file, Array("header = \"X-Version: 1\"\n".utf8))
+    try expect(0, "the new configuration is in use")
+    #expect(try value(sluice, "x-version") == "1")
+    try writeFile(file, [])
+    try expect(1, "this file is empty, and was not before")
+    try writeFile(file, Array("# nothing\n".utf8))
+    try expect(0, "the new configuration is in use")
+    #expect(try value(sluice, "x-version") == nil)
+    #expect(try sluice.stop() == 0)
+    let none = try SluiceProcess(site.path, flags: ["--config", "/dev/null"])
+    let result = try SluiceProcess.run(command(none))
+    #expect(result.exitStatus == 0 && result.text.contains("nothing is new"), "\(result.text)")
+    #expect(try none.stop() == 0)
+  }
+
+  /// None of the files that a reload reads is waited for when a pipe has taken its place, whether somebody writes to it or not.
+  @Test func pipesInPlaceOfFiles() throws {
+    let pair = try TestCertificates.ecdsa
+    let authorities = try ClientAuthorities()
+    let files = [
+      "cert": readFile(pair.certificate), "key": readFile(pair.key),
+      "client-ca": readFile(authorities.ours.certificate), "client-crl": readFile(authorities.revocations),
+      // The key needs none, and it is read all the same.
+      "key-passphrase-file": Array("secret\n".utf8), "ticket-key-file": [UInt8](repeating: 1, count: 80),
+      "auth": Array("a:$5$x$4Ovu1GmOuLVsyp6Zyu0LcRWtgRO.mEeZgNrVkvJnFDD\n".utf8), "mime-types": [],
+    ]
+    var lines = "tls-port = 0\nktls = \"off\"\nclient-auth = \"request\"\n"
+    for (option, content) in files {
+      let path = folder.path + "/" + option
+      try writeFile(path, try #require(content))
+      lines += "\(option) = \"\(option == "auth" ? "/a/**=" : "")\(path)\"\n"
+    }
+    let sluice = try serve(lines, listeners: 2)
+    for (option, content) in files {
+      let path = folder.path + "/" + option
+      try Shell.require(["sh", "-c", "rm '\(path)'; mkfifo '\(path)'"])
+      for isWritten in [false, true] {
+        let writer = unsafe isWritten ? open(path, O_RDWR | O_CLOEXEC) : -1
+        defer { if writer >= 0 { close(writer) } }
+        let result = try SluiceProcess.run(command(sluice))
+        let said = result.errorOutput.split(separator: "\n")
+        #expect(result.exitStatus == 1 && said.count == 1, "\(result.text)")
+        #expect(
+          said.first?.contains(" \(option): \(path): cannot read ") == true
+            && said.first?.contains("it is a pipe") == true, "\(said)")
+      }
+      #expect(try Curl.get(sluice.url("http") + "/hello.txt").status == 200)
+      try Shell.require(["rm", path])
+      try writeFile(path, try #require(content))
+    }
+    #expect(try sluice.stop() == 0)
+  }
+
+  /// A file system that hangs holds up neither clients nor signals, and what it has said at last is used.
+  @Test(.enabled(if: SlowDisk.isAvailable, Comment(rawValue: SlowDisk.lacksFUSE))) func aFileThatHangs()
+    throws
+  {
+    try Shell.require(["mkdir", folder.path + "/disk"])
+    let disk = try SlowDisk(at: folder.path + "/disk")
+    defer { disk.end() }
+    try disk.setValidity(seconds: 0)
+    try disk.addFolder("way")
+    let sluice = try serve("header = \"X-Version: 1\"")
+    /// The way to the file leads over a disk that does not answer, until it is released.
+    func hang() throws {
+      try disk.hold(.lookup, "way")
+      try Shell.require(["ln", "-s", disk.path + "/way/../../later.toml", folder.path + "/link"])
+      guard unsafe rename(folder.path + "/link", folder.path + "/sluice.toml") == 0 else {
         throw TestFailure("rename")
       }
       let text = "files are being read already"
@@ -123,19 +240,16 @@ import Testing
         sluice.process.signal(SIGHUP)
         return sluice.process.errorOutput.ranges(of: text).count > before
       }
-      return writer
     }
-    let writer = try hang()
+    try hang()
     #expect(try value(sluice, "x-version") == "1")
     try write("header = \"X-Version: 2\"")
-    let said = whole("header = \"X-Version: 3\"")
-    #expect(unsafe Glibc.write(writer, said, said.count) == said.count)
-    close(writer)
-    // It was asked for twice: what the FIFO said is read, and then the file.
+    try writeFile(folder.path + "/later.toml", whole("header = \"X-Version: 3\""))
+    try disk.release()
+    // It was asked for twice: what the disk said is read, and then the file.
     try waitUntil("both are done") { sluice.process.errorOutput.ranges(of: "is in use").count == 2 }
     #expect(try value(sluice, "x-version") == "2")
-    let last = try hang()
-    defer { close(last) }
+    try hang()
     let command = try Subprocess([SluiceProcess.binary] + command(sluice))
     // It has sent its signal when it waits.
     try waitUntil("it waits") {

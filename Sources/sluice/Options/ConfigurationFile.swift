@@ -7,14 +7,17 @@ struct ConfigurationFile {
   private(set) var paths: [PathSection] = []
   private(set) var hosts: [HostSection] = []
   private(set) var problems: [String] = []
+  /// It has nothing but white space.
+  private(set) var isEmpty = false
   private let path: String
   private var lines = KeyLines("")
 
   /// Reads a file. What is wrong with it is in `problems`, with file and line.
-  init(path: String) {
+  init(path: String, at occasion: TextFile.Occasion) {
     self.path = path
     do {
-      let text = try TextFile.read(path)
+      let text = try TextFile.read(path, at: occasion)
+      isEmpty = text.allSatisfy(\.isWhitespace)
       lines = KeyLines(text)
       let table = try TOMLTable(string: text)
       // A file does not say where another one is.

@@ -23,12 +23,19 @@ struct ConfigurationReader {
   /// Where the rules of each site stand, by the numbers of sites and rules.
   var ruleOrigins: [[Setting.Origin]] = []
 
+  /// When files are read.
+  let occasion: TextFile.Occasion
+  /// There is a file, and it has nothing but white space.
+  private(set) var fileIsEmpty = false
+
   /// Reads the environment, and the file if there is one.
-  init(_ flags: Options) {
+  init(_ flags: Options, at occasion: TextFile.Occasion = .start) {
+    self.occasion = occasion
     settings = Settings(flags: flags)
     settings.fallBackToEnvironment()
     if let path = text("config") {
-      let file = ConfigurationFile(path: path)
+      let file = ConfigurationFile(path: path, at: occasion)
+      fileIsEmpty = file.isEmpty
       problems += file.problems
       settings.fallBack(to: file.settings)
       paths = file.paths

@@ -8,9 +8,9 @@ struct MediaTypesFile {
   /// What is wrong with it first, with file and line.
   private(set) var problem: String?
 
-  init(path: String) {
+  init(path: String, at occasion: TextFile.Occasion) {
     do throws(TextFile.Fault) {
-      let text = try TextFile.read(path)
+      let text = try TextFile.read(path, at: occasion)
       // With a carriage return before it, a line feed is another character.
       let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
       for (index, line) in lines.enumerated() {

@@ -256,7 +256,7 @@ extension ConfigurationReader {
   mutating func types() -> [String: String] {
     var types: [String: String] = [:]
     if let (path, origin) = texts("mime-types").first {
-      let file = MediaTypesFile(path: path)
+      let file = MediaTypesFile(path: path, at: occasion)
       problems += file.problem.map { [origin.subject + $0] } ?? []
       types = file.types
     }

@@ -54,6 +54,12 @@ extension Server {
     // Without it, encrypted keys would be blamed.
     guard passphrase != nil || secure.passphraseFile == nil else { return }
     for files in secure.allCertificates {
+      let count = faults.all.count
+      faults.attempt(.file(files.certificate, of: ["cert"])) {
+        try ServerCertificate.requireCertificate(file: files.certificate)
+      }
+      faults.attempt(.file(files.key, of: ["key"])) { try ServerCertificate.requireKey(file: files.key) }
+      guard faults.all.count == count else { continue }
       faults.attempt(orOneOf: [("cert", files.certificate), ("key", files.key)]) {
         _ = try ServerCertificate(
           certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)

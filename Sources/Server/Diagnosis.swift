@@ -35,11 +35,23 @@ public struct Diagnosis: Sendable {
   /// Kernel TLS will be used.
   public private(set) var hasKernelTLS = false
 
-  /// Looks at the machine, and, if something is to be served over HTTPS, at what that needs.
-  public init(_ configuration: Configuration?) {
-    let kernel = examineKernelTLS(configuration?.secure)
+  /// Who has turned something off that kernel TLS needs, as they have said it.
+  public struct Refusals: Sendable {
+    /// HTTPS: `--plaintext`.
+    public var https: String?
+    /// Kernel TLS: `--ktls off`.
+    public var kernelTLS: String?
+
+    /// Nobody has turned anything off.
+    public init() {}
+  }
+
+  /// Looks at the machine, and, if something is to be served, at what that needs.
+  public init(_ configuration: Configuration?, _ refusals: Refusals) {
+    let isServed = configuration.map { $0.secure != nil } ?? true
+    let couldBeUsed = examineKernelTLS(isServed: isServed, refusals)
     examineMachine()
-    if let configuration { examine(configuration, kernel) }
+    if let configuration { examine(configuration, refusals, couldBeUsed: couldBeUsed) }
   }
 
   private mutating func note(_ subject: String, _ state: State, _ text: String) {
@@ -48,20 +60,23 @@ public struct Diagnosis: Sendable {
 
   // MARK: Kernel TLS
 
-  private mutating func examineKernelTLS(_ secure: Configuration.Secure?) -> KernelTLS.Abilities {
+  /// Whether it could be used. It is not, without anything that is served over HTTPS.
+  private mutating func examineKernelTLS(isServed: Bool, _ refusals: Refusals) -> Bool {
     note("libssl", .good, KernelTLS.libraryVersion)
-    if secure?.kernelTLS == .off {
-      note("kernel TLS", .bad, "no: turned off by --ktls off")
-      return KernelTLS.Abilities()
+    if let refusal = refusals.kernelTLS {
+      note("kernel TLS", .bad, "no: turned off by \(refusal)")
+      return false
     }
     let abilities = KernelTLS.Abilities.probe()
     switch abilities[.tls13, .aes128GCM] {
-    case .available:
+    case .available where isServed:
       hasKernelTLS = true
       note("kernel TLS", .good, "yes: the kernel encrypts what is sent")
+    case .available:
+      note("kernel TLS", .bad, "not used: nothing is served over HTTPS; this machine could do what follows")
     case .unavailable(let cause, let reason):
       note("kernel TLS", .bad, "no (\(cause.name)): \(reason)")
-      return abilities
+      return false
     }
     for version in KernelTLS.Version.allCases {
       for cipher in KernelTLS.Cipher.allCases {
@@ -76,7 +91,7 @@ public struct Diagnosis: Sendable {
     note(
       "/proc/net/tls_stat", counts.isEmpty ? .note : .good,
       counts.isEmpty ? "can't be read: metrics will be without the kernel's own counts" : "can be read")
-    return abilities
+    return true
   }
 
   private mutating func say(_ subject: String, _ availability: KernelTLS.Availability, else state: State) {
@@ -146,11 +161,15 @@ public struct Diagnosis: Sendable {
 
   // MARK: A configuration
 
-  private mutating func examine(_ configuration: Configuration, _ abilities: KernelTLS.Abilities) {
-    for fault in Server.check(configuration) { note("configuration", .bad, fault.text) }
-    guard let secure = configuration.secure else {
+  private mutating func examine(_ configuration: Configuration, _ refusals: Refusals, couldBeUsed: Bool) {
+    for fault in Server.check(configuration) {
+      // It would not even start.
       hasKernelTLS = false
-      note("HTTPS", .bad, "no certificate: give --cert and --key, and kernel TLS can be used")
+      note("configuration", .bad, fault.text)
+    }
+    guard let secure = configuration.secure else {
+      let advice = "no certificate: give --cert and --key\(couldBeUsed ? ", and kernel TLS can be used" : "")"
+      note("HTTPS", .bad, refusals.https.map { "none: turned off by \($0)" } ?? advice)
       return
     }
     let passphrase = secure.passphraseFile.flatMap { try? Passphrase(file: $0) }

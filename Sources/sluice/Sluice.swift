@@ -20,7 +20,7 @@ struct Sluice: ParsableCommand {
     leaveCrashesToTheSystem()
     OpenSSL.stayUntilTheEnd()
     do {
-      var command = try parseAsRoot()
+      var command = try parsed()
       try command.run()
     } catch {
       let code = exitCode(for: error)
@@ -33,6 +33,19 @@ struct Sluice: ParsableCommand {
         standardError("sluice: \(message.split(separator: "\n").joined(separator: " "))\(advice)")
       }
       Glibc.exit(code.rawValue)
+    }
+  }
+
+  /// What was asked for. Whoever reads the doctor's JSON gets some of wrong flags, too.
+  private static func parsed() throws -> any ParsableCommand {
+    do {
+      return try parseAsRoot()
+    } catch {
+      let isRead = command == Doctor.self && CommandLine.arguments.contains("--json")
+      if isRead, exitCode(for: error) == .validationFailure {
+        Doctor.printJSON(errors: [explained(message(for: error))])
+      }
+      throw error
     }
   }
 

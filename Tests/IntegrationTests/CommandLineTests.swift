@@ -198,4 +198,72 @@ import Testing
     let json = try Shell.run(["sh", "-c", "'\(SluiceProcess.binary)' doctor --json | jq -r .kernel_tls"])
     #expect(json.output == "\(TestMachine.hasKernelTLS)\n", "\(json.text)")
   }
+
+  /// Whoever has turned something off is named, and nothing is promised.
+  @Test func doctorOfWhatIsTurnedOff() throws {
+    let pair = try TestCertificates.ecdsa
+    let folder = try TemporarySite()
+    try folder.add("c.toml", "plaintext = true\n")
+    for (flags, environment, expected) in [
+      (["--plaintext"] + pair.flags, [:], "✗ HTTPS: none: turned off by --plaintext\n"),
+      (pair.flags, ["SLUICE_PLAINTEXT": "1"], "✗ HTTPS: none: turned off by SLUICE_PLAINTEXT\n"),
+      (
+        ["--config", folder.path + "/c.toml"], [:],
+        "✗ HTTPS: none: turned off by plaintext (\(folder.path)/c.toml:1)\n"
+      ),
+      (["--ktls", "off"], [:], "✗ HTTPS: no certificate: give --cert and --key\n"),
+      (["--ktls", "off"], [:], "✗ kernel TLS: no: turned off by --ktls off\n"),
+      (
+        pair.flags, ["SLUICE_KTLS": "off"], "✗ kernel TLS: no: turned off by SLUICE_KTLS off\n"
+      ),
+      (
+        [], ["SLUICE_PORT": "81"],
+        TestMachine.hasKernelTLS
+          ? "✗ HTTPS: no certificate: give --cert and --key, and kernel TLS can be used\n"
+          : "✗ HTTPS: no certificate: give --cert and --key\n"
+      ),
+    ] as [([String], [String: String], String)] {
+      let result = try SluiceProcess.run(["doctor", site()] + flags, environment: environment)
+      #expect(result.exitStatus == 1 && result.output.contains(expected), "\(result.text)")
+      #expect(!result.output.contains("✓ kernel TLS: yes"), "\(result.text)")
+    }
+  }
+
+  /// All that is missing is told, and all of it by `check`, too, with the options.
+  @Test func doctorOfMissingFiles() throws {
+    let flags = ["--cert", "/none/cert", "--key", "/none/key"]
+    let result = try SluiceProcess.run(["doctor", site()] + flags)
+    #expect(result.exitStatus == 1)
+    for text in ["/none/cert: cannot read the certificate: ", "/none/key: cannot read the private key: "] {
+      #expect(result.output.contains("✗ configuration: \(text)"), "\(result.text)")
+    }
+    let check = try SluiceProcess.run(["check", site(), "--cert", "/none/pem", "--key", "/none/pem"])
+    #expect(
+      check.errorOutput == """
+        sluice: --cert: /none/pem: cannot read the certificate: No such file or directory
+        sluice: --key: /none/pem: cannot read the private key: No such file or directory
+
+        """)
+  }
+
+  /// Programs get JSON whatever is wrong, beside the line for people.
+  @Test func doctorsJSONOfWrongOptions() throws {
+    for (arguments, expected) in [
+      (["--port", "x", "--workers", "many"], ["value 'x' of --port", "value 'many' of --workers"]),
+      (["--frobnicate"], ["unknown option '--frobnicate'"]), (["--port"], ["--port"]),
+      (["--config", "/none.toml"], ["/none.toml: cannot read this file"]),
+    ] {
+      let result = try SluiceProcess.run(["doctor", "--json"] + arguments)
+      #expect(result.exitStatus == 64 && result.errorOutput.hasPrefix("sluice: "), "\(result.text)")
+      let folder = try TemporarySite()
+      try folder.add("json", result.outputBytes)
+      let said = try Shell.require([
+        "jq", "-r", ".kernel_tls, (.checks | length), .errors[]", folder.path + "/json",
+      ]).split(separator: "\n")
+      #expect(said.prefix(2) == ["false", "0"] && said.count == 2 + expected.count, "\(said)")
+      for (text, line) in zip(expected, said.dropFirst(2)) { #expect(line.contains(text), "\(said)") }
+    }
+    let good = try Shell.run(["sh", "-c", "'\(SluiceProcess.binary)' doctor --json | jq -c .errors"])
+    #expect(good.output == "[]\n", "\(good.text)")
+  }
 }

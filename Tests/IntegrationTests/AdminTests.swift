@@ -52,12 +52,29 @@ import Testing
     let (file, link) = (folder.path + "/file", folder.path + "/link")
     try writeFile(file, Array("precious".utf8))
     try Shell.require(["ln", "-s", file, link])
-    for path in [file, link] {
+    let folder = folder.path
+    for (path, expected) in [
+      (file, "a file is there that is no socket, and stays: move it away, or choose another path"),
+      (link, "a symbolic link is there: choose the path that it leads to, or remove it"),
+      (folder, "a folder is there: choose a path in it, such as \(folder)/admin"),
+    ] {
       let result = try SluiceProcess.run([site.path, "--port", "0", "--admin", path])
       #expect(
-        result.exitStatus == 1 && result.errorOutput.contains("cannot listen on \(path)"), "\(result.text)")
+        result.exitStatus == 1
+          && result.errorOutput == "sluice: --admin: cannot listen on \(path): \(expected)\n",
+        "\(result.text)")
     }
     #expect(readFile(link) == Array("precious".utf8))
+    // Another one's socket, which is in use.
+    let path = folder + "/admin"
+    let other = try SluiceProcess(site.path, flags: ["--admin", path])
+    #expect(try other.adminPlace() == path)
+    let result = try SluiceProcess.run([site.path, "--port", "0", "--admin", path])
+    #expect(
+      result.exitStatus == 1 && result.errorOutput.contains("\(path): another program listens there"),
+      "\(result.text)")
+    #expect(try Curl.run(["--unix-socket", path, "http://localhost/healthz"]).output == "ok\n")
+    #expect(try other.stop() == 0)
   }
 
   @Test func countsWhatClientsDo() throws {

@@ -33,7 +33,8 @@ final class AdminListener: Sendable {
         descriptor = try Self.listen(place)
       }
     } catch {
-      throw StartError("--admin: cannot listen on \(place.text): \(error)")
+      let reason = Self.obstacle(at: place, error) ?? "\(error)"
+      throw StartError("--admin: cannot listen on \(place.text): \(reason)")
     }
     // Another process may take the connection that both are told of.
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
@@ -83,6 +84,21 @@ final class AdminListener: Sendable {
       }
       return try ListeningSocket.bindBlocking(address)
     case .path(let path): return try ListeningSocket.bindBlocking(unixPath: path)
+    }
+  }
+
+  /// What is where a Unix socket was to be, and what to do: "Address already in use" is said of files, too. Nil if nothing is.
+  private static func obstacle(at place: Configuration.AdminPlace, _ error: Errno) -> String? {
+    var status = stat()
+    guard error.rawValue == EADDRINUSE, case .path(let path) = place, unsafe lstat(path, &status) == 0 else {
+      return nil
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFSOCK: return "another program listens there: end it, or choose another path"
+    case S_IFDIR:
+      return "a folder is there: choose a path in it, such as \(path)\(path.hasSuffix("/") ? "" : "/")admin"
+    case S_IFLNK: return "a symbolic link is there: choose the path that it leads to, or remove it"
+    default: return "a file is there that is no socket, and stays: move it away, or choose another path"
     }
   }
 

@@ -71,15 +71,16 @@ public struct Session: ~Copyable {
   }
 
   /// How far the handshake has come.
-  public enum HandshakeProgress: Sendable {
+  public enum HandshakeProgress: Equatable, Sendable {
     /// Done: `transmitsInKernel` is final, and records may have been received already.
     case done
     /// The peer must send something first.
     case wouldBlock
     /// The socket takes nothing now.
     case full
-    /// The peer spoke HTTP without TLS, or something like it: it deserves an answer that it can read.
-    case plaintextHTTP
+    /// The peer spoke HTTP without TLS, or something like it: it deserves an answer that it can read. `isHead`: with the method HEAD,
+    /// whose answer has no content (RFC 9110 §9.3.2).
+    case plaintextHTTP(isHead: Bool)
     /// Ended; an alert was sent where the protocol asks for one.
     case failed
   }
@@ -104,7 +105,9 @@ public struct Session: ~Copyable {
     default:
       unsafe state.pointee.failure = HandshakeFailure(
         status: error, verifyResult: Int32(truncatingIfNeeded: SSL_get_verify_result(ssl)))
-      return speaksPlaintext ? .plaintextHTTP : .failed
+      let head = unsafe state.pointee.beginning
+      let isHead = zip("HEAD ".utf8, head.indices).allSatisfy { $0 == head[$1] }
+      return speaksPlaintext ? .plaintextHTTP(isHead: isHead) : .failed
     }
   }
 
@@ -151,7 +154,7 @@ public struct Session: ~Copyable {
 
   /// It has begun with a letter, as methods do (RFC 9110 §9), and no record of TLS does (RFC 8446 §5.1). OpenSSL knows some of them.
   private var speaksPlaintext: Bool {
-    switch unsafe state.pointee.firstByte {
+    switch unsafe state.pointee.beginning[0] {
     case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
     default: false
     }

@@ -12,8 +12,10 @@ struct SessionState {
   unowned(unsafe) var chosen: ServerContext
   /// Where records go that are encrypted in user space; the worker's, lent for every call.
   let outbox: UnsafeMutablePointer<Outbox>
-  /// What the peer has sent first; 0 if it has sent nothing.
-  var firstByte: UInt8 = 0
+  /// What the peer has sent first: as much as a record's header has (RFC 8446 §5.1), and no more.
+  var beginning = SIMD8<UInt8>()
+  /// Bytes of that, 0 to 5.
+  var beginningCount = 0
   /// Why the handshake has failed.
   var failure = HandshakeFailure.protocol
   /// The kernel encrypts what is sent on the socket.
@@ -129,8 +131,11 @@ enum SessionBIO {
       }
     }
     if received < 0, errno == EAGAIN { unsafe COpenSSL_BIO_set_retry_read(bio) }
-    if unsafe received > 0 && state.pointee.firstByte == 0, let first = unsafe bytes?.pointee {
-      unsafe state.pointee.firstByte = UInt8(bitPattern: first)
+    if unsafe received > 0 && state.pointee.beginningCount < 5, let bytes = unsafe bytes {
+      for index in 0..<min(received, unsafe 5 - state.pointee.beginningCount) {
+        unsafe state.pointee.beginning[state.pointee.beginningCount] = UInt8(bitPattern: bytes[index])
+        unsafe state.pointee.beginningCount += 1
+      }
     }
     // Fits, as no more than `count` was asked for.
     return Int32(received)

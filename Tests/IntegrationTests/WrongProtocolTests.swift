@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// HTTP sent to the HTTPS port, and TLS sent to the HTTP port.
@@ -12,6 +13,9 @@ import Testing
     let response = try Curl.get("http://127.0.0.1:\(sluice.securePort)/hello.txt")
     #expect(response.status == 400)
     #expect(response["Connection"] == "close")
+    // Nothing of the request is in it.
+    let text = "400 Bad Request: this port speaks HTTPS, and the request came without TLS"
+    #expect(response.text == text)
     let methods = [
       "GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "PATCH", "PROPFIND", "CONNECT", "TRACE", "get",
     ]
@@ -19,10 +23,21 @@ import Testing
       let connection = try RawConnection(port: sluice.securePort)
       try connection.send("\(method) / HTTP/1.1\r\nHost: localhost\r\n\r\n")
       let rest = try connection.rest()
-      #expect(String(decoding: rest.bytes, as: UTF8.self).hasPrefix("HTTP/1.1 400 "), "\(method)")
+      let answer = String(decoding: rest.bytes, as: UTF8.self)
+      #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(method)")
+      #expect(answer.contains("\r\nContent-Length: \(text.utf8.count)\r\n"), "\(answer)")
+      #expect(answer.hasSuffix(method == "HEAD" ? "\r\n\r\n" : "\r\n\r\n\(text)"), "\(answer)")
       #expect(rest.end == .closed, "\(method)")
     }
-    #expect(try sluice.stopForMetrics()["handshakes_failed"] == methods.count + 1)
+    // Byte by byte.
+    let slow = try RawConnection(port: sluice.securePort)
+    for byte in "HEAD ".utf8 {
+      try slow.send([byte])
+      usleep(5_000)
+    }
+    let rest = try slow.rest()
+    #expect(String(decoding: rest.bytes, as: UTF8.self).hasSuffix("\r\n\r\n"))
+    #expect(try sluice.stopForMetrics()["handshakes_failed"] == methods.count + 2)
   }
 
   @Test func secureToThePlaintextPort() throws {

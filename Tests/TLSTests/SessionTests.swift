@@ -208,7 +208,7 @@ extension Session.ReadProgress: Equatable {
   func plaintextHTTPIsRecognised(request: String) throws {
     let pair = try Pair()
     pair.clientSendsRaw(Array(request.utf8))
-    #expect(pair.handshake() == .plaintextHTTP)
+    #expect(pair.handshake() == .plaintextHTTP(isHead: request.hasPrefix("HEAD ")))
     // No alert, which would be garbage before an answer that the client can read.
     #expect(pair.rawBytesForClient().isEmpty)
   }

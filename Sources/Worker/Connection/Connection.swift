@@ -304,9 +304,12 @@ struct Connection: ~Copyable {
     case .failed:
       noteFailure(transport.handshakeFailure, &context)
       return .stop(.close)
-    case .plaintextHTTP:
+    case .plaintextHTTP(let isHead):
       noteFailure(.notTLS, &context)
-      return reject(.badRequest, &context)
+      // What it has sent, OpenSSL has taken.
+      return unsafe reject(
+        .badRequest, head: context.received, isHead: isHead,
+        text: "400 Bad Request: this port speaks HTTPS, and the request came without TLS", &context)
     case .done: break
     }
     noteSecurity(&context)
@@ -463,17 +466,20 @@ struct Connection: ~Copyable {
     unsafe reject(status, head: context.received, &context)
   }
 
-  /// `head` are the bytes of the head, as far as there are any.
-  mutating func reject(_ status: Status, head: UnsafeRawBufferPointer, _ context: inout WorkerContext) -> Step
-  {
+  /// `head` are the bytes of the head, as far as there are any. `isHead`: they begin with this method, which they say themselves else.
+  /// `text`: what there is to say for people beside the status.
+  mutating func reject(
+    _ status: Status, head: UnsafeRawBufferPointer, isHead: Bool? = nil, text: StaticString? = nil,
+    _ context: inout WorkerContext
+  ) -> Step {
     // RFC 9110 §9.3.2: no content in answer to HEAD, whatever the answer.
-    let isHead = unsafe head.starts(with: "HEAD ".utf8)
+    let isHead = unsafe isHead ?? head.starts(with: "HEAD ".utf8)
     context.dropInput()
     keepsAlive = false
     clientCloses = false
     context.statuses.note(status.rawValue, site: 0)
     context.metrics.rejections += 1
-    let response = context.responder.rejection(status, toHead: isHead, now: context.clock)
+    let response = context.responder.rejection(status, text: text, toHead: isHead, now: context.clock)
     // Before the next request is received over it.
     if context.log.isOn { unsafe beginRecord(head.span, response, isMiss: false, &context) }
     return transmit(response, &context)

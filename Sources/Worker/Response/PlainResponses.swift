@@ -137,16 +137,19 @@ extension Responder {
     return unsafe finish(head, request, location: location.span, text: status.line)
   }
 
-  /// The answer to what is no request that we can take; the connection ends with it.
-  mutating func rejection(_ status: Status, toHead: Bool, now: WorkerClock) -> Response {
+  /// The answer to what is no request that we can take; the connection ends with it. `text`: in place of the status's own.
+  mutating func rejection(
+    _ status: Status, text: StaticString?, toHead: Bool, now: WorkerClock
+  ) -> Response {
+    let text = text ?? status.line
     var head = ResponseHead(status)
     head.connection = .closes
     head.contentType = "text/plain; charset=utf-8"
-    head.contentLength = Int64(status.line.utf8CodeUnitCount)
+    head.contentLength = Int64(text.utf8CodeUnitCount)
     let date = date(of: now)
     let bytes = unsafe compose { out in
       head.append(to: &out, date: date)
-      if !toHead { out.append(status.line) }
+      if !toHead { out.append(text) }
     }
     return unsafe Response(bytes: bytes, keepsAlive: false)
   }

@@ -80,6 +80,20 @@ import Testing
     #expect(try read(".status").last == "400")
   }
 
+  /// Texts are cut where the documentation says, also in the middle of a character.
+  @Test func longTexts() throws {
+    let sluice = try serve("json")
+    let connection = try sluice.connect()
+    let agent = String(repeating: "a", count: 8191) + "éb"
+    try connection.send(
+      "GET /hello.txt HTTP/1.1\r\nHost: a\r\nUser-Agent: \(agent)\r\nReferer: \(agent.dropFirst())\r\n\r\n")
+    #expect(try connection.response().status == 200)
+    connection.endSending()
+    #expect(try sluice.stop() == 0)
+    #expect(try read(".user_agent") == [agent.dropLast(2) + "\u{FFFD}"])
+    #expect(try read(".referer") == [String(agent.dropFirst().dropLast())])
+  }
+
   @Test(arguments: Transfer.Transport.everywhere) func everyTransport(transport: Transfer.Transport) throws {
     let flags = ["--access-log", path, "--access-log-format", "json"]
     let sluice = try transport.serve(site.path, flags: flags)

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// What `docs/` says is so: its examples run as they are written, and it speaks of the options that there are.
@@ -61,6 +62,26 @@ import Testing
         #expect(variables.contains(variable), "\(page.path)")
       }
     }
+  }
+
+  /// Lines of the log are shown as they are printed: with the time, the level, and who says it.
+  @Test func linesOfTheLog() throws {
+    let form = /\d{4}-\d\d-\d\dT[\d:]{8}[+-]\d{4} [a-z]+ sluice: \[(Server|sluice)\] .+/
+    let sluice = try SluiceProcess(TemporarySite.common().path)
+    sluice.process.signal(SIGHUP)
+    try waitUntil("it is told") { sluice.process.errorOutput.contains("SIGHUP: ") }
+    #expect(try sluice.stop() == 0)
+    let said = sluice.process.errorOutput.split(separator: "\n").filter { !$0.hasPrefix("listening ") }
+    #expect(!said.isEmpty && said.allSatisfy { $0.wholeMatch(of: form) != nil }, "\(said)")
+    let shown = /(?:info|notice|warning|error) sluice:\s/
+    var count = 0
+    for page in DocumentationPage.all {
+      for line in page.blocks.flatMap(\.lines) where line.contains(shown) {
+        #expect(line.wholeMatch(of: form) != nil, "\(page.path): \(line)")
+        count += 1
+      }
+    }
+    #expect(count > 5)
   }
 
   /// The program says which there are when it is told another one.

@@ -50,6 +50,7 @@ final class CertificateStore: Sendable {
     policy.ciphers = secure.ciphers
     policy.ciphersuites = secure.ciphersuites
     policy.groups = secure.groups
+    try policy.check()
     self.policy = policy
     var certificates: [WatchedCertificate] = []
     let passphrase = try Passphrase.read(secure.passphraseFile)
@@ -83,6 +84,9 @@ final class CertificateStore: Sendable {
       + authorities.flatMap { $0.warnings(within: seconds) }
     return lines.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
+
+  /// What is hardly meant of what is said of versions, ciphers and groups.
+  var algorithmWarnings: [ConfigurationFault] { policy.cautions.map(\.fault) }
 
   /// Its own keys of tickets; nil if they come from files.
   var tickets: TicketKeys? { secure.ticketKeyFiles.isEmpty ? policy.tickets : nil }

@@ -1,10 +1,10 @@
 import Access
 import Files
 import Site
-import TLS
+public import TLS
 import Worker
 
-/// What is wrong with something that a configuration names.
+/// What is wrong, or hardly meant, with something that a configuration names.
 public struct ConfigurationFault: Sendable {
   /// What it stems from.
   public enum Subject: Sendable {
@@ -18,6 +18,13 @@ public struct ConfigurationFault: Sendable {
   public let subject: Subject?
   /// One line that says what to do.
   public let text: String
+  /// A word at its end that OpenSSL does not know, and those that it does.
+  public var unknown: UnknownName?
+
+  /// With the option that it is of, where nobody knows where that was said.
+  var line: String {
+    if case .option(let option)? = subject { "\(option): \(text)" } else { text }
+  }
 }
 
 extension Server {
@@ -100,7 +107,9 @@ extension Server {
           let options = files.filter { $0.path == file.path }.map(\.option)
           return .file(file.path, of: options.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
         }
-        all.append(ConfigurationFault(subject: named ?? subject, text: text))
+        all.append(
+          ConfigurationFault(
+            subject: named ?? subject, text: text, unknown: (error as? ContextError)?.unknown))
       }
     }
   }

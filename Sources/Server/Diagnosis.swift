@@ -199,6 +199,9 @@ public struct Diagnosis: Sendable {
           "OpenSSL will encrypt: the kernel does AES-GCM and ChaCha20-Poly1305 only")
       }
     }
+    let store = try? CertificateStore(
+      secure, sites: configuration.sites, kernel: .init(), limits: configuration.limits)
+    for warning in store?.algorithmWarnings ?? [] { note("configuration", .note, warning.line) }
     for port in [configuration.port, secure.port].compactMap({ $0 }) where port > 0 && port < 1024 {
       examine(port: port)
     }

@@ -4,8 +4,9 @@ import TLS
 import Worker
 
 extension Server {
-  /// What is not wrong, but hardly meant, a line each: a private key that everybody can download, a certificate that expires.
-  public static func warnings(_ configuration: Configuration) -> [String] {
+  /// What is not wrong, but hardly meant, a line each: a private key that everybody can download, a certificate that expires, ciphers
+  /// that nobody can use.
+  public static func warnings(_ configuration: Configuration) -> [ConfigurationFault] {
     let secrets =
       (configuration.secure?.allCertificates.map { ($0.key, "private key") } ?? [])
       + (configuration.secure?.ticketKeyFiles.map { ($0, "ticket key") } ?? [])
@@ -14,16 +15,23 @@ extension Server {
       guard let site = configuration.sites.first(where: { $0.serves(fileAt: file) }) else { return nil }
       return "\(file): this \(what) lies in the served folder \(site.root): move it out of there"
     }
-    return exposed + certificateWarnings(configuration)
+    return exposed.map { ConfigurationFault(subject: nil, text: $0) } + secureWarnings(configuration)
   }
-}
 
-extension Server {
-  /// Of certificates that can be read.
-  private static func certificateWarnings(_ configuration: Configuration) -> [String] {
+  /// Of certificates and authorities that can be read, and, where nothing is wrong with any, of what is said of algorithms.
+  private static func secureWarnings(_ configuration: Configuration) -> [ConfigurationFault] {
     guard let secure = configuration.secure else { return [] }
+    let store = try? CertificateStore(
+      secure, sites: configuration.sites, kernel: .init(), limits: configuration.limits)
+    let lines =
+      store?.warnings(within: configuration.limits.expiryWarningSeconds)
+      ?? warningsOfFiles(secure, within: configuration.limits.expiryWarningSeconds)
+    return lines.map { ConfigurationFault(subject: nil, text: $0) } + (store?.algorithmWarnings ?? [])
+  }
+
+  /// Of each that can be read.
+  private static func warningsOfFiles(_ secure: Configuration.Secure, within seconds: Int64) -> [String] {
     let passphrase = secure.passphraseFile.flatMap { try? Passphrase(file: $0) }
-    let seconds = configuration.limits.expiryWarningSeconds
     let ours = secure.allCertificates.flatMap { files in
       let certificate = try? ServerCertificate(
         certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)
@@ -31,6 +39,40 @@ extension Server {
     }
     let theirs = secure.allClients.flatMap { (try? $0.authority)?.warnings(within: seconds) ?? [] }
     return (ours + theirs).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
+}
+
+extension ServerPolicy.Caution {
+  /// The line about it, and the option that it is of.
+  var fault: ConfigurationFault {
+    switch self {
+    case .noForwardSecrecy(let names):
+      ConfigurationFault(
+        subject: .option("ciphers"),
+        text: """
+          no forward secrecy with \(Self.list(names)): who gets the private key later can read what was recorded: \
+          leave them out, or add !kRSA
+          """)
+    case .weak(let names, let option):
+      ConfigurationFault(
+        subject: .option(option),
+        text: "less than 128 bits of security with \(Self.list(names)): leave them out")
+    case .lowerSecurityLevel(let level, let usual):
+      ConfigurationFault(
+        subject: .option("ciphers"),
+        text: """
+          OpenSSL's security level goes down from \(usual) to \(level), for keys and signatures as well: \
+          leave @SECLEVEL=\(level) out
+          """)
+    case .unused:
+      ConfigurationFault(
+        subject: .option("ciphers"),
+        text: "no effect with tls-min 1.3: these are for TLS 1.2; ciphersuites are for TLS 1.3")
+    }
+  }
+
+  private static func list(_ names: [String]) -> String {
+    names.count > 3 ? "\(names[0]) and \(names.count - 1) others" : names.joined(separator: ", ")
   }
 }
 

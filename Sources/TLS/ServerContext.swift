@@ -5,10 +5,13 @@ internal import Glibc
 public struct ContextError: Error, CustomStringConvertible {
   /// One line for the user, naming the file.
   public let description: String
+  /// The word in it that OpenSSL does not know, if that is what is wrong.
+  public let unknown: UnknownName?
 
   /// Names the line.
-  public init(_ description: String) {
+  public init(_ description: String, unknown: UnknownName? = nil) {
     self.description = description
+    self.unknown = unknown
   }
 }
 
@@ -111,7 +114,8 @@ public final class ServerContext: Sendable {
   typealias PreSharedKeyCallback =
     @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, UnsafeMutablePointer<UInt8>?, UInt32) -> UInt32
 
-  private static func makeContext(_ policy: ServerPolicy) throws(ContextError) -> OpaquePointer {
+  /// One without certificates, for the caller to free.
+  static func makeContext(_ policy: ServerPolicy) throws(ContextError) -> OpaquePointer {
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }

@@ -277,19 +277,74 @@ import Testing
         "there are 2 certificates and 1 keys: each --cert needs its --key"
       ),
       (pair.flags + ["--tls-min", "1.1"], "use 1.2 or 1.3"),
-      (pair.flags + ["--ciphers", "NONSENSE"], "OpenSSL knows no such ciphers of TLS 1.2: 'NONSENSE'"),
-      (pair.flags + ["--ciphersuites", "TLS_NONSENSE"], "OpenSSL knows no such cipher suites of TLS 1.3"),
-      (pair.flags + ["--groups", "X25519:nonsense"], "OpenSSL does not know all of these groups"),
+      (pair.flags + ["--ciphers", "NONSENSE"], "--ciphers: OpenSSL knows no such cipher of TLS 1.2"),
+      (
+        pair.flags + ["--ciphers", "ECDHE+AESGCM:ECDHE-RSA-AES128-GCM-SHA265"],
+        "'ECDHE-RSA-AES128-GCM-SHA265': did you mean 'ECDHE-RSA-AES128-GCM-SHA256'?\n"
+      ),
+      (pair.flags + ["--ciphers", "ECDHE:aNULL"], "--ciphers: 'aNULL' authenticates nobody"),
+      (pair.flags + ["--ciphersuites", "TLS_NONSENSE"], "OpenSSL knows no such cipher suite of TLS 1.3"),
+      (
+        pair.flags + ["--ciphersuites", "TLS_AES_128_GCM_SHA256:tls_aes_256_gcm_sha"],
+        "'tls_aes_256_gcm_sha': did you mean 'TLS_AES_256_GCM_SHA384'?\n"
+      ),
+      (
+        pair.flags + ["--groups", "X25519:nonsense"],
+        "OpenSSL does not know all of these groups for the key exchange: 'nonsense'"
+      ),
+      (pair.flags + ["--groups", "X25519:P265"], "'P265': did you mean 'P-256'?"),
       (pair.flags + ["--ticket-key-file", none], "\(none): cannot read the ticket key: No such file"),
       (pair.flags + ["--ticket-key-file", pair.key], "a ticket key has 80 bytes, or 48"),
       (pair.flags + ["--key-passphrase-file", none], "\(none): cannot read the passphrase: No such file"),
       (pair.flags + pair.flags, "\(pair.certificate): \(pair.certificate) is for the same names"),
     ] {
-      let result = try SluiceProcess.run(
-        [site.path, "--port", "0", "--tls-port", "0", "--ktls", "off"] + flags)
+      let all = [site.path, "--port", "0", "--tls-port", "0", "--ktls", "off"] + flags
+      let result = try SluiceProcess.run(all)
+      if flags.contains(where: ["--ciphers", "--ciphersuites", "--groups"].contains) {
+        #expect(try SluiceProcess.run(["check"] + all).errorOutput == result.errorOutput)
+      }
       #expect([1, 64].contains(result.exitStatus), "\(flags)")
       #expect(result.errorOutput.contains(expected), "\(flags): \(result.errorOutput)")
       #expect(result.errorOutput.split(separator: "\n").count == 1, "\(result.errorOutput)")
     }
+  }
+
+  /// What is not wrong, but keeps clients out, or lets weak ones in.
+  @Test func whatIsHardlyMeantIsTold() throws {
+    let certificates = try TestCertificates.shared.get()
+    let (pair, rsa) = (certificates.ecdsa, certificates.rsa)
+    for (flags, expected) in [
+      (rsa.flags + ["--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"], nil),
+      (
+        pair.flags + ["--ciphers", "ECDHE+AESGCM", "--tls-min", "1.3"],
+        "--ciphers: no effect with tls-min 1.3"
+      ),
+      (
+        rsa.flags + ["--ciphers", "ECDHE+AESGCM:AES128-GCM-SHA256"],
+        "--ciphers: no forward secrecy with AES128-GCM-SHA256: "
+      ),
+      (
+        pair.flags + ["--ciphers", "ECDHE+AESGCM:@SECLEVEL=0"],
+        "--ciphers: OpenSSL's security level goes down from"
+      ),
+    ] {
+      let check = try SluiceProcess.run(["check", site.path] + flags)
+      let doctor = try SluiceProcess.run(["doctor", site.path] + flags)
+      #expect(check.exitStatus == 0, "\(check.text)")
+      if let expected {
+        #expect(check.errorOutput.hasPrefix("sluice: warning: \(expected)"), "\(check.text)")
+        #expect(check.errorOutput.split(separator: "\n").count == 1, "\(check.text)")
+        #expect(doctor.output.contains("! configuration: \(expected.dropFirst(2))"), "\(doctor.text)")
+      } else {
+        #expect(check.errorOutput.isEmpty, "\(check.text)")
+        #expect(!doctor.output.contains("! configuration:"), "\(doctor.text)")
+      }
+    }
+    // The log says it, too, and all else is served.
+    let flags = ["--ciphers", "ECDHE+AESGCM:AES128-GCM-SHA256"]
+    let sluice = try SluiceProcess(site.path, .both(pair), flags: flags)
+    #expect(try Curl.get(sluice.url("https") + "/name.txt", Curl.trusting(pair)).text == "main\n")
+    #expect(
+      sluice.process.errorOutput.contains("--ciphers: no forward secrecy with AES128-GCM-SHA256: "))
   }
 }

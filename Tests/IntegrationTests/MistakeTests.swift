@@ -266,8 +266,8 @@ import Testing
       (
         "cert = \"\(pair.certificate)\"\nkey = \"\(pair.key)\"\nciphers = \"x\"\ngroups = \"x\"",
         [
-          "c.toml:4: ciphers: OpenSSL knows no such ciphers",
-          "c.toml:5: groups: OpenSSL does not know all of these groups",
+          "c.toml:4: ciphers: OpenSSL knows no such cipher of TLS 1.2 (see openssl ciphers -s -tls1_2): 'x'",
+          "c.toml:5: groups: OpenSSL does not know all of these groups for the key exchange: 'x'",
         ]
       ),
       (

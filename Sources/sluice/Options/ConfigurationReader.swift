@@ -130,14 +130,17 @@ struct ConfigurationReader {
   }
 
   /// What `Server.check` finds wrong, with the places of what it stems from.
-  func faults(of configuration: Configuration) -> [String] {
-    Server.check(configuration).map { fault in
-      switch fault.subject {
-      case .file(let file, let options)?:
-        subject(ofFile: file, options, fault.text) + fault.text + adviceOnPath(file, fault.text)
-      case .option(let option)?: settings.origin(of: option).subject + fault.text
-      case nil: fault.text
-      }
+  func faults(of configuration: Configuration) -> [String] { Server.check(configuration).map(line) }
+
+  /// What is to be said of something, with its place.
+  private func line(_ fault: ConfigurationFault) -> String {
+    switch fault.subject {
+    case .file(let file, let options)?:
+      subject(ofFile: file, options, fault.text) + fault.text + adviceOnPath(file, fault.text)
+    case .option(let option)?:
+      settings.origin(of: option).subject + fault.text
+        + (fault.unknown.map { Suggestion.text(for: $0.name, of: $0.known) } ?? "")
+    case nil: fault.text
     }
   }
 
@@ -167,7 +170,7 @@ struct ConfigurationReader {
 
   /// All that is hardly meant: a line each.
   func allWarnings(_ configuration: Configuration) -> [String] {
-    var warnings = warnings + Server.warnings(configuration)
+    var warnings = warnings + Server.warnings(configuration).map(line)
     // A service begins in `/`.
     if case .standard = settings.all["root"]?.origin, let file = settings.all["config"]?.texts.first,
       !configuration.refusesOtherHosts

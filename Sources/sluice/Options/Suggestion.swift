@@ -141,9 +141,9 @@ enum Suggestion {
   }
 
   /// How many characters have to be changed, added, left out, or swapped with the next one (optimal string alignment). An
-  /// underscore is as good as a hyphen.
+  /// underscore is as good as a hyphen, and a capital as a small letter.
   private static func distance(_ one: String, _ other: String) -> Int {
-    let (one, other) = (Array(one.lowercased().replacing("_", with: "-")), Array(other))
+    let (one, other) = (one.plain, other.plain)
     var rows = [Array(0...other.count)]
     for (index, character) in one.enumerated() {
       var row = [index + 1]
@@ -162,6 +162,8 @@ enum Suggestion {
 }
 
 extension String {
+  fileprivate var plain: [Character] { Array(lowercased().replacing("_", with: "-")) }
+
   /// How many characters both begin with.
   fileprivate func commonPrefix(with other: String) -> Int {
     zip(self, other).prefix { $0 == $1 }.count

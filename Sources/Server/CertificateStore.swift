@@ -86,7 +86,10 @@ final class CertificateStore: Sendable {
   }
 
   /// What is hardly meant of what is said of versions, ciphers and groups.
-  var algorithmWarnings: [ConfigurationFault] { policy.cautions.map(\.fault) }
+  var algorithmWarnings: [ConfigurationFault] { policy.cautions.map(\.fault) + versionWarnings }
+
+  /// Of versions that nobody can speak with the certificates in use.
+  var versionWarnings: [ConfigurationFault] { Negotiation(context.all, policy).warnings }
 
   /// Its own keys of tickets; nil if they come from files.
   var tickets: TicketKeys? { secure.ticketKeyFiles.isEmpty ? policy.tickets : nil }
@@ -179,6 +182,7 @@ final class CertificateStore: Sendable {
         let context = try Self.context(of: state.certificates, state.authorities, secure, sites, policy)
         use(context, &state, &news)
       } catch {
+        news.renewed = []
         problems.append(error.description)
       }
     }
@@ -231,6 +235,7 @@ final class CertificateStore: Sendable {
       scopes.append(try scope(secure.hostCertificates[site] ?? secure.certificates, of: site))
     }
     let contexts = scopes.flatMap(\.contexts)
+    try Negotiation(contexts, policy).requireVersion()
     if contexts.count == 1 { return contexts[0] }
     let hosts = HostTable(sites)
     let tables = scopes.map { HostTable($0.names) }

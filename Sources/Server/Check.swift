@@ -72,7 +72,14 @@ extension Server {
           certificateFile: files.certificate, keyFile: files.key, passphrase: passphrase)
       }
     }
-    // Each of these alone, and all together only if nothing is wrong with one.
+    let ours = secure.allCertificates.map { ("cert", $0.certificate) }
+    // What is wrong without any of these, each of them alone, and all together only if nothing is wrong with one.
+    if !secure.algorithms.isEmpty {
+      faults.attempt(.option("tls-min"), orOneOf: ours) {
+        _ = try CertificateStore(
+          secure.withoutAlgorithms, sites: configuration.sites, kernel: .init(), limits: configuration.limits)
+      }
+    }
     guard faults.all.count == count else { return }
     for (option, path) in secure.algorithms {
       var one = secure.withoutAlgorithms
@@ -83,7 +90,7 @@ extension Server {
       }
     }
     guard faults.all.count == count else { return }
-    faults.attempt(.option("ktls"), orOneOf: secure.allCertificates.map { ("cert", $0.certificate) }) {
+    faults.attempt(.option("ktls"), orOneOf: ours) {
       _ = try SecureSetup(secure, sites: configuration.sites, limits: configuration.limits)
     }
   }

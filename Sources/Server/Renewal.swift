@@ -76,6 +76,9 @@ final class Renewal: Sendable {
     for file in news.renewedClientFiles {
       log.notice("\(file): what it says now of the certificates of clients is in use")
     }
+    // A key of another kind may not fit what is said of ciphers.
+    if news.renewed.isEmpty { return }
+    for warning in certificates.versionWarnings { log.warning("\(warning.line)") }
   }
 
   /// Tells what is new, and the rest once a day.

@@ -15,6 +15,8 @@ public final class ServerCertificate: Sendable {
   public let expiry: Int64
   /// The kind of its key, as OpenSSL names it: `EC`, `RSA`, `ED25519`.
   public let keyType: String
+  /// The curve of its key, as OpenSSL names it; nil for keys of one kind only.
+  public let keyGroup: String?
   /// What clients may stumble over: a line that says what to do.
   public let warning: String?
   /// Holds certificate, chain and key, and makes no sessions.
@@ -36,6 +38,7 @@ public final class ServerCertificate: Sendable {
       start = leaf.start
       expiry = leaf.expiry
       keyType = unsafe String(cString: EVP_PKEY_get0_type_name(X509_get0_pubkey(leaf.pointer)))
+      keyGroup = unsafe Self.group(of: X509_get0_pubkey(leaf.pointer))
       warning = unsafe Self.chainFault(holder, leaf.pointer).map { "\(certificateFile): \($0)" }
     } catch {
       unsafe SSL_CTX_free(holder)
@@ -58,6 +61,15 @@ public final class ServerCertificate: Sendable {
   }
 
   // MARK: Reading
+
+  private static func group(of key: OpaquePointer?) -> String? {
+    var (name, count) = ([CChar](repeating: 0, count: 64), 0)
+    guard unsafe EVP_PKEY_get_group_name(key, &name, name.count, &count) == 1 else {
+      ERR_clear_error()
+      return nil
+    }
+    return String(decoding: name[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
 
   private static func readCertificate(
     _ file: String, into holder: OpaquePointer

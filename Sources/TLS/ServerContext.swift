@@ -46,6 +46,8 @@ public final class ServerContext: Sendable {
   /// What sessions try to leave to the kernel.
   public let kernel: KernelTLS.Use
   let tickets: TicketKeys?
+  /// What it has to show, of its own.
+  public let certificates: [ServerCertificate]
   /// The contexts that a session goes over to when the client has said which host it wants.
   let choice: Choice?
 
@@ -70,6 +72,7 @@ public final class ServerContext: Sendable {
     clients: ClientAuthority? = nil, clientPolicy: Int = 0
   ) throws(ContextError) {
     (kernel, tickets, choice) = (policy.kernel, policy.tickets, nil)
+    self.certificates = certificates
     (self.clients, self.clientPolicy) = (clients, clientPolicy)
     let context = try unsafe Self.makeContext(policy)
     unsafe self.context = unsafe context
@@ -84,7 +87,7 @@ public final class ServerContext: Sendable {
     contexts: [ServerContext], policy: ServerPolicy, chooser: @escaping Chooser
   ) throws(ContextError) {
     (kernel, tickets, choice) = (policy.kernel, policy.tickets, Choice(contexts: contexts, number: chooser))
-    (clients, clientPolicy) = (nil, 0)
+    (certificates, clients, clientPolicy) = ([], nil, 0)
     unsafe context = try unsafe Self.makeContext(policy)
     unsafe SSL_CTX_set_client_hello_cb(context, chooseContext, nil)
   }
@@ -106,7 +109,7 @@ public final class ServerContext: Sendable {
     policy.kernel = .sending
     policy.kernel.getsNewKeys = true
     (kernel, tickets, choice) = (policy.kernel, nil, nil)
-    (clients, clientPolicy) = (nil, 0)
+    (certificates, clients, clientPolicy) = ([], nil, 0)
     unsafe context = try unsafe Self.makeContext(policy)
     unsafe SSL_CTX_set_psk_server_callback(context, preSharedKey)
   }

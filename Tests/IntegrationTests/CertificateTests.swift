@@ -283,6 +283,10 @@ import Testing
         "'ECDHE-RSA-AES128-GCM-SHA265': did you mean 'ECDHE-RSA-AES128-GCM-SHA256'?\n"
       ),
       (pair.flags + ["--ciphers", "ECDHE:aNULL"], "--ciphers: 'aNULL' authenticates nobody"),
+      (
+        pair.flags + ["--tls-min", "1.3", "--groups", "secp256k1"],
+        "--groups: \(pair.certificate): no client can connect with this certificate (key: EC prime256v1; TLS 1.3: "
+      ),
       (pair.flags + ["--ciphersuites", "TLS_NONSENSE"], "OpenSSL knows no such cipher suite of TLS 1.3"),
       (
         pair.flags + ["--ciphersuites", "TLS_AES_128_GCM_SHA256:tls_aes_256_gcm_sha"],
@@ -314,7 +318,16 @@ import Testing
     let certificates = try TestCertificates.shared.get()
     let (pair, rsa) = (certificates.ecdsa, certificates.rsa)
     for (flags, expected) in [
+      (
+        pair.flags + ["--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"],
+        "--ciphers: no client can speak TLS 1.2 with \(pair.certificate) (key: EC prime256v1; no shared cipher): say others, or tls-min 1.3"
+      ),
       (rsa.flags + ["--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"], nil),
+      (rsa.flags + pair.flags + ["--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"], nil),
+      (
+        pair.flags + ["--groups", "secp256k1"],
+        "--groups: no client can speak TLS 1.3 with \(pair.certificate) (key: EC prime256v1; "
+      ),
       (
         pair.flags + ["--ciphers", "ECDHE+AESGCM", "--tls-min", "1.3"],
         "--ciphers: no effect with tls-min 1.3"
@@ -341,10 +354,10 @@ import Testing
       }
     }
     // The log says it, too, and all else is served.
-    let flags = ["--ciphers", "ECDHE+AESGCM:AES128-GCM-SHA256"]
+    let flags = ["--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"]
     let sluice = try SluiceProcess(site.path, .both(pair), flags: flags)
     #expect(try Curl.get(sluice.url("https") + "/name.txt", Curl.trusting(pair)).text == "main\n")
     #expect(
-      sluice.process.errorOutput.contains("--ciphers: no forward secrecy with AES128-GCM-SHA256: "))
+      sluice.process.errorOutput.contains("--ciphers: no client can speak TLS 1.2 with \(pair.certificate)"))
   }
 }

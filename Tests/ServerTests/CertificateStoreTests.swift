@@ -124,4 +124,58 @@ import Worker
         == "\(pairs[1].certificate): \(pairs[0].certificate) is for the same names and has an EC key, too: leave one out"
     )
   }
+
+  private func store(
+    oldest: KernelTLS.Version = .tls12, _ path: WritableKeyPath<Configuration.Secure, String?>,
+    _ value: String
+  ) throws -> CertificateStore {
+    var secure = Configuration.Secure(
+      port: 0, certificates: [CertificateFiles(certificate: folder("pem"), key: folder("key"))],
+      kernelTLS: .off)
+    secure.oldestVersion = oldest
+    secure[keyPath: path] = value
+    return try CertificateStore(secure, sites: [Site(root: "/")], kernel: .init(), limits: Limits())
+  }
+
+  /// What is said of ciphers may leave out a version for a key of another kind.
+  @Test func renewalByAKeyOfAnotherKind() throws {
+    let store = try store(\.ciphers, "ECDHE-ECDSA-AES128-GCM-SHA256")
+    #expect(store.algorithmWarnings.isEmpty)
+    try Self.install("rsa", in: folder)
+    let news = store.reload()
+    #expect(news.context != nil && news.problems.isEmpty)
+    #expect(
+      store.algorithmWarnings.map(\.line) == [
+        "ciphers: no client can speak TLS 1.2 with \(folder("pem")) (key: RSA; no shared cipher): say others, or tls-min 1.3"
+      ])
+  }
+
+  /// One with which nobody could connect is not taken.
+  @Test func renewalByAKeyThatNobodyTakes() throws {
+    let store = try store(oldest: .tls13, \.groups, "X25519")
+    let before = store.context
+    try run([
+      "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
+      "ec_paramgen_curve:secp256k1", "-keyout", folder("key"), "-out", folder("pem"),
+    ])
+    let start = "\(folder("pem")): no client can connect with this certificate (key: EC secp256k1; TLS 1.3: "
+    for second in 0...1 as ClosedRange<UInt64> {
+      let news = store.look(now: second * 1000)
+      #expect(news.context == nil && news.renewed.isEmpty)
+      #expect(news.problems.count == Int(second) && news.problems.allSatisfy { $0.hasPrefix(start) })
+    }
+    #expect(store.context === before)
+    #expect(throws: ContextError.self) { try self.store(oldest: .tls13, \.groups, "X25519") }
+  }
+
+  @Test func algorithmsOfASingleVersion() throws {
+    let error = try #require(throws: ContextError.self) {
+      _ = try self.store(oldest: .tls13, \.groups, "secp256k1")
+    }
+    #expect(
+      error.description.hasPrefix(
+        "\(folder("pem")): no client can connect with this certificate (key: EC prime256v1; TLS 1.3: "))
+    let warnings = try self.store(\.groups, "secp256k1").algorithmWarnings
+    #expect(warnings.count == 1 && warnings[0].line.hasPrefix("groups: no client can speak TLS 1.3 with "))
+  }
 }

@@ -134,4 +134,85 @@ import Testing
     }
     #expect(usual > 0 && low.count == 1)
   }
+
+  // MARK: Handshakes
+
+  private static let versions = KernelTLS.Version.allCases
+
+  private func obstacle(
+    _ names: String..., version: KernelTLS.Version, _ policy: ServerPolicy, folder: TemporaryFolder? = nil
+  ) throws -> String? {
+    let certificates = try names.map { name in
+      try ServerCertificate(
+        certificateFile: folder.map { $0("\(name).pem") } ?? Certificates.path("\(name).pem"),
+        keyFile: folder.map { $0("\(name).key") } ?? Certificates.path("\(name).key"))
+    }
+    return try ServerContext(certificates: certificates, policy: policy)
+      .obstacle(to: version, groups: policy.groups)
+  }
+
+  @Test(arguments: ["ecdsa", "rsa", "ed25519", "p521", "expired"])
+  func usualCertificates(name: String) throws {
+    let folder = try TemporaryFolder()
+    let key = name == "expired" ? "ecdsa" : name
+    try folder.write("\(name).pem", readText(Certificates.path("\(name).pem")))
+    try folder.write("\(name).key", readText(Certificates.path("\(key).key")))
+    for version in Self.versions {
+      for groups in [nil, "X25519", "P-384:X25519"] {
+        #expect(try obstacle(name, version: version, policy(groups: groups), folder: folder) == nil)
+      }
+    }
+    #expect(try obstacle(name, version: .tls13, policy(oldest: .tls13), folder: folder) == nil)
+    #expect(try obstacle(name, version: .tls12, policy(oldest: .tls13), folder: folder) != nil)
+  }
+
+  @Test func certificatesAndCiphers() throws {
+    let (ofRSA, ofECDSA) = ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    for (names, ciphers, works) in [
+      (["rsa"], ofRSA, true), (["rsa"], ofECDSA, false), (["ecdsa"], ofRSA, false),
+      (["ecdsa"], ofECDSA, true), (["ed25519"], ofECDSA, true), (["ed25519"], ofRSA, false),
+      // No parameters for it are ever said.
+      (["rsa"], "DHE-RSA-AES128-GCM-SHA256", false), (["rsa"], "AES128-GCM-SHA256", true),
+      (["ecdsa"], "AES128-GCM-SHA256", false), (["rsa"], "PSK", false),
+    ] {
+      let policy = try policy(ciphers: ciphers)
+      #expect(try (obstacle(names[0], version: .tls12, policy) == nil) == works, "\(names) \(ciphers)")
+      #expect(try obstacle(names[0], version: .tls13, policy) == nil)
+    }
+    #expect(try obstacle("ecdsa", "rsa", version: .tls12, policy(ciphers: ofRSA)) == nil)
+  }
+
+  @Test func groupsOfOneVersion() throws {
+    // TLS 1.2 has it with ciphers that are not ours.
+    #expect(try obstacle("rsa", version: .tls12, policy(groups: "ffdhe2048")) != nil)
+    #expect(try obstacle("rsa", version: .tls13, policy(groups: "ffdhe2048")) == nil)
+    #expect(try obstacle("rsa", version: .tls12, policy(groups: "secp256k1")) == nil)
+    #expect(try obstacle("rsa", version: .tls13, policy(groups: "secp256k1")) != nil)
+  }
+
+  /// TLS 1.3 has no signatures of it (RFC 8446 §4.2.3).
+  @Test func curvesOfTLS12() throws {
+    let folder = try TemporaryFolder()
+    try run([
+      "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
+      "ec_paramgen_curve:secp256k1", "-keyout", folder("k1.key"), "-out", folder("k1.pem"),
+    ])
+    #expect(try obstacle("k1", version: .tls12, policy(), folder: folder) == nil)
+    #expect(try obstacle("k1", version: .tls13, policy(), folder: folder) != nil)
+    let certificate = try ServerCertificate(certificateFile: folder("k1.pem"), keyFile: folder("k1.key"))
+    #expect(certificate.keyGroup == "secp256k1")
+  }
+
+  /// Clients are not asked for theirs, nor are tickets made, and the kernel is left alone.
+  @Test func otherSettingsDoNotMatter() throws {
+    let authority = try ClientAuthority(
+      file: Certificates.path("rsa.pem"), revocationFile: nil, isRequired: true)
+    var policy = try policy()
+    policy.kernel = .sending
+    policy.kernel.receives = true
+    let certificate = try ServerCertificate(
+      certificateFile: Certificates.path("ecdsa.pem"), keyFile: Certificates.path("ecdsa.key"))
+    let context = try ServerContext(certificates: [certificate], policy: policy, clients: authority)
+    for version in Self.versions { #expect(context.obstacle(to: version, groups: nil) == nil) }
+  }
 }

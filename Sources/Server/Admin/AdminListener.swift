@@ -116,13 +116,14 @@ final class AdminListener: Sendable {
       if errno != EAGAIN { usleep(100_000) }
       return
     }
-    // Whoever says nothing does not keep others out: the oldest gives way. Its thread ends at once, or nearly.
-    let isTaken = threads.wrappingAdd(1, ordering: .relaxed).newValue <= 2 * limits.adminConnections
+    // Whoever says nothing does not keep others out: the oldest gives way, and its thread ends, which takes a moment.
+    while threads.load(ordering: .relaxed) >= 2 * limits.adminConnections { usleep(1_000) }
+    threads.wrappingAdd(1, ordering: .relaxed)
     waiting.withLock { waiting in
       if waiting.count >= limits.adminConnections { shutdown(waiting.removeFirst(), Int32(SHUT_RDWR)) }
       waiting.append(connection)
     }
-    let thread: ()? = isTaken ? try? Thread.detach(stackBytes: 512 << 10) { self.converse(connection) } : nil
+    let thread: ()? = try? Thread.detach(stackBytes: 512 << 10) { self.converse(connection) }
     if thread == nil { end(connection) }
   }
 

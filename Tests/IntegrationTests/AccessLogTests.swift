@@ -141,6 +141,42 @@ import Testing
     #expect(lines().count == 101)
   }
 
+  /// What was said of parts is no part of the file; and a client that goes in the middle has not got the rest.
+  @Test func severalParts() throws {
+    try Shell.require(["truncate", "-s", "64M", site.path + "/huge.bin"])
+    let sluice = try serve("json")
+    let ranges = "Range: bytes=0-99999,1000000-1099999,2000000-33554431\r\n"
+    func ask(_ fields: String, _ connection: RawConnection) throws {
+      try connection.send("GET /huge.bin HTTP/1.1\r\nHost: a\r\n\(fields)\r\n")
+    }
+    var content = 0
+    do {
+      let client = try sluice.connect()
+      try ask(ranges, client)
+      let response = try client.response()
+      #expect(response.status == 206)
+      content = response.body.count
+    }
+    let ofFile = 100_000 + 100_000 + 33_554_432 - 2_000_000
+    #expect(content > ofFile)
+    do {
+      let slow = try sluice.connect(receiveBuffer: 4096)
+      try ask("Range: bytes=0-999,100000-100999,2000000-60000000,61000000-67108863\r\n", slow)
+      usleep(300_000)
+    }
+    try waitUntil("both are noted") { lines().count == 2 }
+    #expect(try sluice.stop() == 0)
+    #expect(try read(".complete | tostring") == ["true", "false"])
+    let numbers = try ["bytes", "sendfile_bytes", "copied_bytes"].map { name in
+      try read(".\(name) | tostring").map { Int($0) ?? -1 }
+    }
+    #expect(numbers.map(\.[0]) == [content, ofFile, content - ofFile])
+    // Two parts went out whole, with a head each, and some of the third, which a small buffer and the socket's hold.
+    #expect((2_000...32 << 20).contains(numbers[1][1]), "\(numbers)")
+    #expect((300...600).contains(numbers[2][1]), "\(numbers)")
+    #expect(numbers[0][1] == numbers[1][1] + numbers[2][1])
+  }
+
   @Test func namesOfTheHandshake() throws {
     let authorities = try ClientAuthorities()
     let sluice = try serve(

@@ -118,6 +118,33 @@ import Testing
     #expect(metrics["requests"] == 7 && metrics["handshakes_failed"] == 3)
   }
 
+  /// A download that is not done, or broken off, is no quick one.
+  @Test func timesOfWholeResponses() throws {
+    try Shell.require(["truncate", "-s", "64M", site.path + "/huge.bin"])
+    let (sluice, admin) = try serve()
+    func counts() throws -> [Double?] {
+      let values = try Self.values(admin)
+      return [
+        values["sluice_first_byte_seconds_count"], values["sluice_response_seconds_count"],
+        values["sluice_response_seconds_bucket{le=\"0.001\"}"],
+      ]
+    }
+    _ = try Curl.get(sluice.url("http") + "/hello.txt")
+    do {
+      let slow = try sluice.connect(receiveBuffer: 4096)
+      try slow.get("/huge.bin")
+      try waitUntil("it is being sent") { try counts() == [2, 1, 1] }
+    }
+    try waitUntil("it is broken off") {
+      try Self.values(admin)["sluice_connections{state=\"sending\"}"] == 0
+    }
+    #expect(try counts() == [2, 1, 1])
+    // And one that is done in the end.
+    #expect(try Curl.get(sluice.url("http") + "/huge.bin").body.count == 64 << 20)
+    #expect(try counts().prefix(2) == [3, 2])
+    #expect(try sluice.stop() == 0)
+  }
+
   @Test(.enabled(if: TestMachine.has("promtool"), "promtool is missing: apt-get install prometheus"))
   func isWhatPrometheusReads() throws {
     let (sluice, admin) = try serveWithAll()

@@ -17,7 +17,11 @@ import Testing
 
   @Test(arguments: [0, 1, 2, 200]) func oneAfterTheOther(count: Int) throws {
     var parts = Self.copy(Array(Self.ranges.prefix(count)), OwnedBytesTests.Budget())
-    for index in 0..<count { #expect(parts?.next() == Self.ranges[index]) }
+    for index in 0..<count {
+      #expect(unsafe parts?.rest.count == count - index)
+      #expect(parts?.next() == Self.ranges[index])
+    }
+    #expect(unsafe parts?.rest.isEmpty == true)
     for _ in 0..<2 { #expect(parts?.next() == nil) }
   }
 

@@ -162,8 +162,12 @@ struct PrometheusText {
       "From taking up a request to its response's first byte; what is answered at once counts as 0.",
       first)
     var last = metrics.lastByte
-    last.noteQuick(UInt64(metrics.requests) - min(UInt64(metrics.requests), last.count))
-    histogram("response_seconds", "From taking up a request to the last byte given to the kernel.", last)
+    // Those that were not quick count when they are done; what is broken off never is.
+    let slow = metrics.firstByte.count + metrics.slowSends
+    last.noteQuick(UInt64(metrics.requests) - min(UInt64(metrics.requests), slow))
+    histogram(
+      "response_seconds",
+      "From taking up a request to the last byte given to the kernel, of responses sent whole.", last)
     counters(
       "password_checks_total", "Checks of passwords, by what came of them.", by: "outcome",
       [

@@ -33,7 +33,7 @@ extension Connection {
     switch context.responder.files.waitForPart(file, offset: outgoing.fileOffset, waiter: token.rawValue) {
     case .waits(let number):
       waitNumber = number
-      noteSlow(context)
+      noteSlow(&context)
       deadline = context.deadline(in: context.limits.diskMilliseconds)
       return .stop(.wait)
     case .file, .directory, .failed: return proceed(after: .truncated, &context)

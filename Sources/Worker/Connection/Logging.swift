@@ -72,10 +72,13 @@ extension Connection {
     let bytes = unsafe response.bytes
     let start = unsafe bytes.headCount
     var content = unsafe Int64(bytes.count - start + response.content.count) + response.fileCount
-    if response.hasMoreParts, let length = unsafe bytes.contentLength { content = length }
+    var fileCount = response.fileCount
+    if response.hasMoreParts, let length = unsafe bytes.contentLength {
+      content = length
+      fileCount = unsafe context.responder.partsToFollow.ranges.reduce(fileCount) { $0 + $1.count }
+    }
     beginRecord(
-      head, status: response.status, content: content, fileCount: response.file == nil ? 0 : content,
-      isMiss: isMiss, &context)
+      head, status: response.status, content: content, fileCount: fileCount, isMiss: isMiss, &context)
   }
 
   /// The response was sent, or will never be.
@@ -88,17 +91,28 @@ extension Connection {
       guard context.log.hasDraft else { return }
     }
     let duration = elapsed(context)
+    let left = isWhole ? (content: 0, ofFile: 0) : leftOver(context)
     context.log.change { record in
       record.duration = duration
       if isWhole {
         record.flags.insert(.isWhole)
       } else {
-        let left = Int64(outgoing.bytes.count) + outgoing.fileRest
-        record.content = max(0, record.content - left)
-        record.bySendfile = max(0, record.bySendfile - outgoing.fileRest)
+        record.content = max(0, record.content - left.content)
+        record.bySendfile = max(0, record.bySendfile - left.ofFile)
       }
     }
     context.log.publish()
+  }
+
+  /// What was not sent of a response's content, and how much of that is the file's.
+  private func leftOver(_ context: borrowing WorkerContext) -> (content: Int64, ofFile: Int64) {
+    var (content, ofFile) = (Int64(outgoing.bytes.count) + outgoing.fileRest, outgoing.fileRest)
+    if let file = outgoing.file, let boundary = outgoing.boundary {
+      let parts = unsafe outgoing.partsToFollow
+      content += unsafe context.responder.contentCount(parts, of: file, boundary) ?? 0
+      ofFile = unsafe parts.reduce(ofFile) { $0 + $1.count }
+    }
+    return (content, ofFile)
   }
 
   /// The turn is over and the response is not: others may make records now.
@@ -124,8 +138,9 @@ extension Connection {
   }
 
   /// The response will not be sent at once: from now on its time counts.
-  mutating func noteSlow(_ context: borrowing WorkerContext) {
+  mutating func noteSlow(_ context: inout WorkerContext) {
     if began == 0, phase == .sending {
+      context.metrics.slowSends += 1
       began = max(1, UInt32(truncatingIfNeeded: context.clock.milliseconds))
     }
   }

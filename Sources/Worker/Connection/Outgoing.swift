@@ -72,6 +72,14 @@ struct Outgoing: ~Copyable {
     }
   }
 
+  /// The parts that were not begun; until this changes.
+  var partsToFollow: UnsafeBufferPointer<ByteRange> {
+    switch parts {
+    case .some(let parts): unsafe parts.rest
+    case .none: unsafe UnsafeBufferPointer(start: nil, count: 0)
+    }
+  }
+
   /// Goes on to the next of several parts, and returns it; nil behind the last.
   mutating func beginPart() -> ByteRange? {
     guard let part = parts?.next() else { return nil }

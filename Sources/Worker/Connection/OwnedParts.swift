@@ -41,6 +41,13 @@ struct OwnedParts: ~Copyable {
   /// What stands between the parts, and behind the last.
   var boundary: MultipartBoundary { unsafe state.pointee.boundary }
 
+  /// Those that were not taken; for as long as this lives.
+  var rest: UnsafeBufferPointer<ByteRange> {
+    let (next, count) = unsafe (state.pointee.next, state.pointee.count)
+    let first = unsafe ranges.assumingMemoryBound(to: ByteRange.self) + next
+    return unsafe UnsafeBufferPointer(start: first, count: count - next)
+  }
+
   /// Takes the next part; nil behind the last.
   mutating func next() -> ByteRange? {
     // Through a local: the compiler (6.3) can't instrument a change through a stored pointer for the thread sanitizer.

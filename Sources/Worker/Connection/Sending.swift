@@ -76,7 +76,7 @@ extension Connection {
     }
     if context.turnIsUsedUp {
       noteProgress(&context)
-      noteSlow(context)
+      noteSlow(&context)
       return .stop(.again)
     }
     if isSent { return sendNextPart(&context) }
@@ -157,7 +157,7 @@ extension Connection {
   mutating func waitForRoom(_ context: inout WorkerContext) -> Step {
     if !isWaitingForRoom {
       isWaitingForRoom = true
-      noteSlow(context)
+      noteSlow(&context)
       uptake = Uptake(at: context.tick, context.limits)
       deadline = context.deadline(in: context.limits.firstUptakeMilliseconds)
     } else if context.hasSent {

@@ -70,6 +70,8 @@ public struct Metrics: Sendable, CustomStringConvertible {
   /// Time from taking up a request to its response's first byte, and to the last, in milliseconds, of requests that were not
   /// answered at once.
   package var firstByte = Histogram()
+  /// Responses that were begun at once, and not sent whole at once.
+  package var slowSends: UInt64 = 0
   package var lastByte = Histogram()
   /// What connections are about, now.
   package var states = ConnectionStates()
@@ -114,6 +116,7 @@ public struct Metrics: Sendable, CustomStringConvertible {
     bytesUser += other.bytesUser
     statuses.add(other.statuses)
     firstByte.add(other.firstByte)
+    slowSends += other.slowSends
     lastByte.add(other.lastByte)
     states.add(other.states)
   }

@@ -60,7 +60,7 @@ extension Responder {
 
   /// The bytes of all parts with what is said of them, found by saying it; nil if the file has no more. The parts do not overlap,
   /// so that they are no more than it.
-  private func contentCount(
+  func contentCount(
     _ parts: UnsafeBufferPointer<ByteRange>, of file: FileReference, _ boundary: MultipartBoundary
   ) -> Int64? {
     var saved = unsafe file.file.size - Int64(composeEnd(boundary).count)

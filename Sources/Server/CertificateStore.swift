@@ -18,6 +18,8 @@ final class CertificateStore: Sendable {
     /// Of authorities of clients, and what they have revoked.
     var clients: WatchedFiles
     var authorities: [ClientCertificates: ClientAuthority]
+    /// What `context` was made of.
+    var certificatesInUse: [ServerCertificate]
     var context: ServerContext
     /// Their files hold something new that was not taken.
     var authoritiesAreDue = false
@@ -62,15 +64,14 @@ final class CertificateStore: Sendable {
     state = Mutex(
       State(
         certificates: certificates, tickets: watchedTickets, clients: watchedClients,
-        authorities: authorities,
-        context: context))
+        authorities: authorities, certificatesInUse: certificates.map(\.certificate), context: context))
   }
 
   /// What new sessions are made of.
   var context: ServerContext { state.withLock { $0.context } }
 
   /// What is in use.
-  var certificates: [ServerCertificate] { state.withLock { $0.certificates.map(\.certificate) } }
+  var certificates: [ServerCertificate] { state.withLock { $0.certificatesInUse } }
 
   /// Whose certificates clients may show, by what the configuration says of them.
   var authorities: [ClientAuthority] {
@@ -116,7 +117,7 @@ final class CertificateStore: Sendable {
       for index in state.certificates.indices {
         switch state.certificates[index].look(secure.passphraseFile, now: now) {
         case .same: break
-        case .renewed: news.renewed.append(state.certificates[index].certificate)
+        case .renewed: state.contextIsDue = true
         case .refused(let problem): news.problems.append(problem)
         }
       }
@@ -128,7 +129,6 @@ final class CertificateStore: Sendable {
         }
       }
       if state.clients.haveChanged() { state.authoritiesAreDue = true }
-      if !news.renewed.isEmpty { state.contextIsDue = true }
       renewContext(&state, &news)
       return news
     }
@@ -141,20 +141,20 @@ final class CertificateStore: Sendable {
       do throws(ContextError) {
         let passphrase = try Passphrase.read(secure.passphraseFile)
         var certificates = state.certificates
+        var isNew = state.contextIsDue
         for index in certificates.indices {
           do throws(ContextError) {
-            if try certificates[index].reload(passphrase) {
-              news.renewed.append(certificates[index].certificate)
-            }
+            if try certificates[index].reload(passphrase) { isNew = true }
           } catch {
             news.problems.append(error.description)
           }
         }
         guard news.problems.isEmpty else { return News(problems: news.problems) }
-        let clientsHaveChanged = state.clients.settleNow() || state.authoritiesAreDue
-        let authorities = clientsHaveChanged ? try secure.readAuthorities() : state.authorities
-        let isNew = !news.renewed.isEmpty || clientsHaveChanged || state.contextIsDue
-        let context = isNew ? try Self.context(of: certificates, authorities, secure, sites, policy) : nil
+        if state.clients.settleNow() { state.authoritiesAreDue = true }
+        let authorities = state.authoritiesAreDue ? try secure.readAuthorities() : state.authorities
+        let context =
+          isNew || state.authoritiesAreDue
+          ? try Self.context(of: certificates, authorities, secure, sites, policy) : nil
         if !secure.ticketKeyFiles.isEmpty { try policy.tickets.renew(from: secure.ticketKeyFiles) }
         state.certificates = certificates
         use(authorities, &state, &news)
@@ -182,7 +182,6 @@ final class CertificateStore: Sendable {
         let context = try Self.context(of: state.certificates, state.authorities, secure, sites, policy)
         use(context, &state, &news)
       } catch {
-        news.renewed = []
         problems.append(error.description)
       }
     }
@@ -203,6 +202,9 @@ final class CertificateStore: Sendable {
   }
 
   private func use(_ context: ServerContext, _ state: inout State, _ news: inout News) {
+    let certificates = state.certificates.map(\.certificate)
+    news.renewed = certificates.filter { new in !state.certificatesInUse.contains { $0 === new } }
+    state.certificatesInUse = certificates
     (state.context, news.context, state.contextIsDue) = (context, context, false)
   }
 

@@ -153,7 +153,7 @@ import Worker
   /// One with which nobody could connect is not taken.
   @Test func renewalByAKeyThatNobodyTakes() throws {
     let store = try store(oldest: .tls13, \.groups, "X25519")
-    let before = store.context
+    let (before, certificate) = (store.context, store.certificates[0])
     try run([
       "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
       "ec_paramgen_curve:secp256k1", "-keyout", folder("key"), "-out", folder("pem"),
@@ -164,8 +164,44 @@ import Worker
       #expect(news.context == nil && news.renewed.isEmpty)
       #expect(news.problems.count == Int(second) && news.problems.allSatisfy { $0.hasPrefix(start) })
     }
-    #expect(store.context === before)
+    // Whoever asks what is in use is not told of it either.
+    #expect(store.context === before && store.certificates[0] === certificate)
     #expect(throws: ContextError.self) { try self.store(oldest: .tls13, \.groups, "X25519") }
+  }
+
+  /// What can be used in the end is new then.
+  @Test func renewalAfterOneThatNobodyTakes() throws {
+    let store = try store(oldest: .tls13, \.groups, "X25519")
+    try run([
+      "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
+      "ec_paramgen_curve:secp256k1", "-keyout", folder("key"), "-out", folder("pem"),
+    ])
+    for second in 0...2 as ClosedRange<UInt64> { _ = store.look(now: second * 1000) }
+    try Self.install("rsa", in: folder)
+    _ = store.look(now: 3000)
+    let news = store.look(now: 4000)
+    #expect(news.context != nil && news.problems.isEmpty)
+    #expect(news.renewed.map(\.keyType) == ["RSA"] && store.certificates[0] === news.renewed[0])
+  }
+
+  /// Lists of clients that can't be read at a reload are read later, though nothing is written then.
+  @Test func clientsAreReadWhenTheyCanBe() throws {
+    try folder.write("ca", readText(Certificates.path("ecdsa.pem")))
+    var secure = Configuration.Secure(
+      port: 0, certificates: [CertificateFiles(certificate: folder("pem"), key: folder("key"))],
+      kernelTLS: .off)
+    secure.clients = ClientCertificates(authorities: folder("ca"), revocations: nil, areRequired: true)
+    let store = try CertificateStore(secure, sites: [Site(root: "/")], kernel: .init(), limits: Limits())
+    let before = store.context
+    // The certificate of nothing: told at the reload, and once by those who look.
+    try folder.write("ca", "nothing")
+    #expect(store.reload().problems.count == 1)
+    #expect((0...2 as ClosedRange<UInt64>).map { store.look(now: $0 * 1000).problems.count } == [1, 0, 0])
+    #expect(store.context === before)
+    try folder.write("ca", readText(Certificates.path("rsa.pem")))
+    let news = store.look(now: 3000)
+    #expect(news.problems.isEmpty && news.renewedClientFiles == [folder("ca")] && store.context !== before)
+    #expect(news.renewed.isEmpty)
   }
 
   @Test func algorithmsOfASingleVersion() throws {

@@ -28,6 +28,9 @@ public struct ConfigurationError: Error {
 
 /// The control plane: puts everything in place, starts the workers, and waits for the signal to stop.
 public enum Server {
+  /// This process was started to take over from another one.
+  public static var takesOver: Bool { InheritedSockets.areTakenOver }
+
   /// Serves until SIGTERM or SIGINT, then finishes what is being sent, 30 s at most; a second signal ends the
   /// process at once, and so does a worker that hangs, 2 s later (exit code 1). At SIGUSR2 another process takes over; at SIGHUP it serves what `reread` says from then
   /// on, and warns of what that warns of. Other signals are noted in the log. `announce` gets one line a listener when all workers take connections:

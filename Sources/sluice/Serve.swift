@@ -23,6 +23,9 @@ struct Serve: ParsableCommand {
       let others = reader.problems.count - 1
       throw ValidationError(others == 0 ? problem : "\(problem) (and \(others) more: sluice check tells all)")
     }
+    if Server.takesOver, let file = reader.emptyFile {
+      throw Failure(description: Rereading.complaint(ofEmpty: file))
+    }
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)
       handler.logLevel = .trace
@@ -31,7 +34,7 @@ struct Serve: ParsableCommand {
     var log = Logger(label: "sluice")
     log.logLevel = configuration.logLevel
     for warning in reader.allWarnings(configuration) { log.warning("\(warning)") }
-    let rereading = Rereading(options, hadContent: !reader.fileIsEmpty)
+    let rereading = Rereading(options, hadContent: reader.emptyFile == nil)
     do {
       try Server.run(configuration, log: log, announce: standardError) { () throws(ConfigurationError) in
         try rereading.configuration()
@@ -54,18 +57,20 @@ private final class Rereading: Sendable {
     self.hadContent = Atomic(hadContent)
   }
 
+  /// Whoever writes to a file in place empties it first, and may get no further: taken at its word it would serve another folder, without
+  /// its rules.
+  static func complaint(ofEmpty file: String) -> String {
+    "\(file): this file is empty, and was not before: write it again; if nothing is to be said in it any more, leave a comment (#)"
+  }
+
   /// What the configuration says now, and what to warn of. Throws all that is wrong with it, and with what it names.
   func configuration() throws(ConfigurationError) -> (Configuration, warnings: [String]) {
     var reader = ConfigurationReader(options, at: .reload)
     let configuration = reader.configuration()
-    if !reader.fileIsEmpty {
+    if let file = reader.emptyFile {
+      if hadContent.load(ordering: .relaxed) { throw ConfigurationError([Self.complaint(ofEmpty: file)]) }
+    } else {
       hadContent.store(true, ordering: .relaxed)
-    } else if hadContent.load(ordering: .relaxed), let file = reader.settings.all["config"]?.texts.first {
-      // Whoever writes to a file in place empties it first, and may get no further: taken at its word it would serve another
-      // folder, without its rules.
-      throw ConfigurationError([
-        "\(file): this file is empty, and was not before: write it again; if nothing is to be said in it any more, leave a comment (#)"
-      ])
     }
     // All that is wrong with files, too, and with the places that name them.
     let problems = reader.problems.isEmpty ? reader.faults(of: configuration) : reader.problems

@@ -28,11 +28,17 @@ struct InheritedSockets {
   /// The number of the process before, where there is one: what it starts has a number that it does not know beforehand.
   static let predecessor = "LISTEN_PREDECESSOR"
 
+  /// The environment speaks of some, which another process has.
+  static var areTakenOver: Bool { variable(predecessor) == "\(getppid())" }
+
+  private static func variable(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+
   /// Those that the environment speaks of, which it does no longer after that. Throws if they are not what can be served on.
   static func take() throws(StartError) -> InheritedSockets {
-    func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
     defer { for name in variables { unsafe unsetenv(name) } }
-    let isTakenOver = variable(predecessor) == "\(getppid())"
+    let isTakenOver = areTakenOver
     guard variable("LISTEN_PID") == "\(isTakenOver ? getppid() : getpid())",
       let count = variable("LISTEN_FDS").flatMap({ Int32($0) }), count > 0
     else { return InheritedSockets() }

@@ -25,8 +25,8 @@ struct ConfigurationReader {
 
   /// When files are read.
   let occasion: TextFile.Occasion
-  /// There is a file, and it has nothing but white space.
-  private(set) var fileIsEmpty = false
+  /// The file, if there is one that has nothing but white space.
+  private(set) var emptyFile: String?
 
   /// Reads the environment, and the file if there is one.
   init(_ flags: Options, at occasion: TextFile.Occasion = .start) {
@@ -35,7 +35,7 @@ struct ConfigurationReader {
     settings.fallBackToEnvironment()
     if let path = text("config") {
       let file = ConfigurationFile(path: path, at: occasion)
-      fileIsEmpty = file.isEmpty
+      if file.isEmpty { emptyFile = path }
       problems += file.problems
       settings.fallBack(to: file.settings)
       paths = file.paths

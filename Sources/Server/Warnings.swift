@@ -68,6 +68,8 @@ extension ServerPolicy.Caution {
       ConfigurationFault(
         subject: .option("ciphers"),
         text: "no effect with tls-min 1.3: these are for TLS 1.2; ciphersuites are for TLS 1.3")
+    case .passedOver(let reason, let unknown, let option):
+      ConfigurationFault(subject: .option(option), text: "passed over: \(reason)", unknown: unknown)
     }
   }
 

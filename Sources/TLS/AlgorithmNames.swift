@@ -1,7 +1,7 @@
 internal import COpenSSL
 
 /// A word that OpenSSL does not know, and those that it does.
-public struct UnknownName: Sendable {
+public struct UnknownName: Equatable, Sendable {
   /// As the operator wrote it.
   public let name: String
   /// What may have been meant.
@@ -9,22 +9,29 @@ public struct UnknownName: Sendable {
 }
 
 extension ServerPolicy {
-  /// Asks OpenSSL for each part of what is said of ciphers, suites and groups by itself: in lists it passes over names that it does not
-  /// know. Throws the first part that it has nothing for, or that would have clients trust anybody or be overheard by all.
-  public func check() throws(ContextError) {
-    guard ciphers != nil || ciphersuites != nil || groups != nil else { return }
+  /// Asks OpenSSL for each part of what is said of ciphers, suites and groups by itself: in lists of ciphers and suites it passes over
+  /// names that it does not know, which is what `cautions` tell of. Throws where nothing is left then, and the first part that would
+  /// have clients trust anybody or be overheard by all.
+  public func check() throws(ContextError) { _ = try passedOver() }
+
+  /// Parts that OpenSSL has nothing for, and the options that they are of. Builds differ in what they know, and so do releases: a list
+  /// that was good yesterday is no reason not to serve.
+  func passedOver() throws(ContextError) -> [(part: ContextError, option: String)] {
+    guard ciphers != nil || ciphersuites != nil || groups != nil else { return [] }
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }
     let scratch = unsafe ScratchContext(context)
-    if let ciphers { try scratch.check(ciphers: ciphers) }
-    if let ciphersuites { try scratch.check(suites: ciphersuites) }
+    var parts: [(ContextError, String)] = []
+    if let ciphers { parts += try scratch.check(ciphers: ciphers).map { ($0, "ciphers") } }
+    if let ciphersuites { parts += try scratch.check(suites: ciphersuites).map { ($0, "ciphersuites") } }
     if let groups { try scratch.check(groups: groups) }
     // By a security level of 0, which a list may ask for, with words that mean others, too: ALL.
     let open = try CipherEffect(of: self).ciphers.filter(\.isOpen)
     if let name = open.first?.name, let fault = Cipher.fault(ofAll: open) {
       throw ContextError("'\(name)', which is among these, \(fault): add !aNULL and !eNULL")
     }
+    return parts
   }
 }
 
@@ -44,17 +51,24 @@ private struct ScratchContext: ~Copyable {
 
   // MARK: TLS 1.2
 
-  func check(ciphers list: String) throws(ContextError) {
+  /// What is passed over.
+  func check(ciphers list: String) throws(ContextError) -> [ContextError] {
+    var passedOver: [ContextError] = []
     for (index, element) in Self.elements(of: list).enumerated() {
       // What these name is left out, put last, or a setting. Where OpenSSL has nothing of that name, as of RC4 in most builds, there is
       // nothing to leave out: `!RC4` does no harm.
       if element.first.map("!-+@".contains) ?? true { continue }
       // DEFAULT and Suite B mean something at the beginning only.
-      if !selects(index == 0 ? element : "-ALL:\(element)") { throw unknown(element, isFirst: index == 0) }
+      if !selects(index == 0 ? element : "-ALL:\(element)") {
+        passedOver.append(unknown(element, isFirst: index == 0))
+        continue
+      }
       if let fault = Cipher.fault(ofAll: unsafe Cipher.all(of: context).filter { !$0.isTLS13 }) {
         throw ContextError("'\(element)' \(fault): leave it out")
       }
     }
+    if let first = passedOver.first, !selects(list) { throw first }
+    return passedOver
   }
 
   /// As OpenSSL takes a list apart: `!` and `@` begin a new element even where nothing separates it from the last one.
@@ -102,26 +116,33 @@ private struct ScratchContext: ~Copyable {
 
   // MARK: TLS 1.3
 
-  func check(suites list: String) throws(ContextError) {
+  /// What is passed over.
+  func check(suites list: String) throws(ContextError) -> [ContextError] {
+    var passedOver: [ContextError] = []
     for element in list.split(separator: ":") {
       let suite = element.trimmed
       if suite.isEmpty { continue }
       guard takes(suite: suite) else {
         if selects("-ALL:\(suite)") {
-          throw ContextError("'\(suite)' is of TLS 1.2: say it of ciphers")
+          passedOver.append(ContextError("'\(suite)' is of TLS 1.2: say it of ciphers"))
+          continue
         }
         let known = [
           "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
           "TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256",
         ]
-        throw ContextError(
-          "OpenSSL knows no such cipher suite of TLS 1.3 (see openssl ciphers -s -tls1_3): '\(suite)'",
-          unknown: UnknownName(name: suite, known: known.filter { takes(suite: $0) }))
+        passedOver.append(
+          ContextError(
+            "OpenSSL knows no such cipher suite of TLS 1.3 (see openssl ciphers -s -tls1_3): '\(suite)'",
+            unknown: UnknownName(name: suite, known: known.filter { takes(suite: $0) })))
+        continue
       }
       if let fault = Cipher.fault(ofAll: unsafe Cipher.all(of: context).filter(\.isTLS13)) {
         throw ContextError("'\(suite)' \(fault): leave it out")
       }
     }
+    if let first = passedOver.first, !takes(suite: list) { throw first }
+    return passedOver
   }
 
   // MARK: Groups

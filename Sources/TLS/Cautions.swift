@@ -11,6 +11,8 @@ extension ServerPolicy {
     case lowerSecurityLevel(Int, usual: Int)
     /// Ciphers of TLS 1.2, which is not spoken.
     case unused
+    /// A part of what was said to an option, of which OpenSSL has nothing, and why.
+    case passedOver(String, unknown: UnknownName?, option: String)
   }
 
   /// What there is to say of ciphers and suites that somebody has chosen; nothing where OpenSSL refuses them.
@@ -18,6 +20,10 @@ extension ServerPolicy {
     guard ciphers != nil || ciphersuites != nil, let effect = try? CipherEffect(of: self) else { return [] }
     var cautions: [Caution] = []
     if ciphers != nil, oldestVersion == .tls13 { cautions.append(.unused) }
+    for (part, option) in (try? passedOver()) ?? [] {
+      let caution = Caution.passedOver(part.description, unknown: part.unknown, option: option)
+      if !cautions.contains(caution) { cautions.append(caution) }
+    }
     let bare = effect.ciphers.filter { !$0.hasForwardSecrecy }.map(\.name)
     if !bare.isEmpty { cautions.append(.noForwardSecrecy(bare)) }
     for (isTLS13, option) in [(false, "ciphers"), (true, "ciphersuites")] {

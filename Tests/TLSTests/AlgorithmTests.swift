@@ -40,13 +40,22 @@ import Testing
     ("ECDHE+NONSENSE:DHE", "NONSENSE"), ("HIGH NONSENSE!aNULL", "NONSENSE"),
   ])
   func unknownCiphers(list: String, name: String) throws {
-    let error = error(try policy(ciphers: list))
-    #expect(
-      error?.description
-        == "OpenSSL knows no such cipher of TLS 1.2 (see openssl ciphers -s -tls1_2): '\(name)'")
-    #expect(error?.unknown?.name == name)
+    let policy = try policy(ciphers: list)
+    var (text, unknown): (String?, UnknownName?)
+    if list == name {
+      let error = error(policy)
+      (text, unknown) = (error?.description, error?.unknown)
+    } else {
+      // Others are left.
+      #expect(error(policy)?.description == nil)
+      for case .passedOver(let reason, let name, "ciphers") in policy.cautions {
+        (text, unknown) = (reason, name)
+      }
+    }
+    #expect(text == "OpenSSL knows no such cipher of TLS 1.2 (see openssl ciphers -s -tls1_2): '\(name)'")
+    #expect(unknown?.name == name)
     // Those that it knows, and that somebody may mean.
-    let known = error?.unknown?.known ?? []
+    let known = unknown?.known ?? []
     #expect(known.contains("ECDHE-RSA-AES128-GCM-SHA256") && known.contains("HIGH"))
     #expect(!known.contains { $0.hasPrefix("ADH-") || $0.hasPrefix("NULL-") || $0.hasPrefix("TLS_") })
   }
@@ -62,22 +71,31 @@ import Testing
     ("!aNULL", "OpenSSL knows no such ciphers of TLS 1.2: '!aNULL': see openssl ciphers -s -tls1_2"),
   ])
   func ciphersThatCanNotBeMeant(list: String, expected: String) throws {
-    #expect(error(try policy(ciphers: list))?.description == expected)
+    let policy = try policy(ciphers: list)
+    let isLeft = list.contains(":")
+    #expect(error(policy)?.description == (isLeft ? nil : expected))
+    let passedOver = policy.cautions.contains(.passedOver(expected, unknown: nil, option: "ciphers"))
+    #expect(passedOver == isLeft)
   }
 
   @Test func suites() throws {
     for list in ["TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256: TLS_AES_256_GCM_SHA384"] {
       #expect(error(try policy(suites: list))?.description == nil)
     }
-    let unknown = error(try policy(suites: "TLS_AES_128_GCM_SHA256:TLS_NONSENSE"))
+    let unknown = error(try policy(suites: "TLS_NONSENSE:TLS_NONSENSE_2"))
     #expect(
       unknown?.description
         == "OpenSSL knows no such cipher suite of TLS 1.3 (see openssl ciphers -s -tls1_3): 'TLS_NONSENSE'")
     #expect(unknown?.unknown?.known.first == "TLS_AES_128_GCM_SHA256")
     let older = "ECDHE-RSA-AES128-GCM-SHA256"
+    #expect(error(try policy(suites: older))?.description == "'\(older)' is of TLS 1.2: say it of ciphers")
+    let some = try policy(suites: "TLS_AES_128_GCM_SHA256:\(older):TLS_NONSENSE")
+    #expect(error(some)?.description == nil)
     #expect(
-      error(try policy(suites: "TLS_AES_128_GCM_SHA256:\(older)"))?.description
-        == "'\(older)' is of TLS 1.2: say it of ciphers")
+      some.cautions == [
+        .passedOver("'\(older)' is of TLS 1.2: say it of ciphers", unknown: nil, option: "ciphersuites"),
+        .passedOver(unknown?.description ?? "", unknown: unknown?.unknown, option: "ciphersuites"),
+      ])
     // OpenSSL takes it, for nothing.
     let standard = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
     #expect(error(try policy(suites: standard))?.description.contains("'\(standard)'") == true)
@@ -125,6 +143,7 @@ import Testing
       try policy(ciphers: "ECDHE+AESGCM:AES128-GCM-SHA256").cautions
         == [.noForwardSecrecy(["AES128-GCM-SHA256"])])
     #expect(try policy(ciphers: "ECDHE+AESGCM", oldest: .tls13).cautions == [.unused])
+    #expect(try policy(ciphers: "ECDHE+AESGCM:ECDHE+NONE:DHE+NONE:!kRSA").cautions.count == 1)
     // Those that are not spoken do no harm.
     #expect(try policy(ciphers: "kRSA+AESGCM", oldest: .tls13).cautions == [.unused])
     let low = try policy(ciphers: "ECDHE+AESGCM:@SECLEVEL=0").cautions

@@ -287,6 +287,20 @@ import Testing
     #expect(try sluice.stop() == 0)
   }
 
+  /// From where its answer can't come it is not asked: it would be waited for, for a minute.
+  @Test(.enabled(if: TestMachine.isRoot && TestMachine.has("unshare"), "needs root and unshare"))
+  func theCommandInAnotherNetwork() throws {
+    let sluice = try serve("header = \"X-Version: 1\"")
+    let result = try SluiceProcess.run(command(sluice), prefix: ["unshare", "-n"])
+    #expect(result.exitStatus == 1)
+    #expect(
+      result.errorOutput
+        == "sluice: process \(sluice.process.identifier) is in another network namespace, and can't answer here: send it the signal by kill, and see its log\n"
+    )
+    #expect(!sluice.process.errorOutput.contains("SIGHUP"))
+    #expect(try sluice.stop() == 0)
+  }
+
   @Test func nothingIsNew() throws {
     let sluice = try serve("header = \"X-Version: 1\"")
     let connection = try sluice.connect()

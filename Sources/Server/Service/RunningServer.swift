@@ -41,8 +41,20 @@ public struct RunningServer {
     try ask(SIGUSR2, seconds)
   }
 
+  /// It has another network namespace, where sockets of this one can't be reached (unix(7), "Abstract"). Unknown counts as no.
+  private var isElsewhere: Bool {
+    var (ours, theirs) = (stat(), stat())
+    guard unsafe stat("/proc/self/ns/net", &ours) == 0, unsafe stat("/proc/\(process)/ns/net", &theirs) == 0
+    else { return false }
+    return ours.st_ino != theirs.st_ino
+  }
+
   private func ask(_ signal: Int32, _ seconds: Int) throws(ConfigurationError) -> String {
     func fail(_ text: String) -> ConfigurationError { ConfigurationError(["process \(process) \(text)"]) }
+    if isElsewhere {
+      throw fail(
+        "is in another network namespace, and can't answer here: send it the signal by kill, and see its log")
+    }
     let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw fail("can't be asked: \(Errno.current)") }
     defer { close(descriptor) }

@@ -83,8 +83,13 @@ public struct ProxyHeader: Equatable, Sendable {
     return bytes.reduce(0xFFFF) { $0 << 8 | UInt128($1) }
   }
 
-  /// RFC 4291 §2.2, without the form that has an address of IPv4 in it.
+  /// RFC 4291 §2.2. Its third form ends with an address of IPv4: HAProxy has that of clients that come by IPv4 to a socket of IPv6.
   private static func address6(_ text: String) -> UInt128? {
+    if text.contains("."), let colon = text.lastIndex(of: ":") {
+      guard let tail = address4(String(text[text.index(after: colon)...])) else { return nil }
+      let groups = [tail >> 16 & 0xFFFF, tail & 0xFFFF].map { String($0, radix: 16) }
+      return address6(text[...colon] + groups.joined(separator: ":"))
+    }
     let halves = text.split(separator: "::", omittingEmptySubsequences: false)
     guard halves.count <= 2 else { return nil }
     var groups: [[UInt16]] = []

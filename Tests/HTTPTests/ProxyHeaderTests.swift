@@ -21,6 +21,8 @@ import Testing
     for (text, address, port) in [
       ("PROXY TCP4 192.0.2.1 10.0.0.1 56324 443\r\n", Self.four, 56324),
       ("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", 0xFFFF_FFFF_FFFF, 65535),
+      ("PROXY TCP6 ::ffff:127.0.0.1 ::ffff:192.0.2.255 1 443\r\n", 0xffff_7f00_0001, 1),
+      ("PROXY TCP6 ::FFFF:0:1.2.3.4 1:2:3:4:5:6:7.8.9.10 1 443\r\n", 0xffff_0000_0102_0304, 1),
       ("PROXY TCP6 2001:db8::1 ::1 1 443\r\n", 0x2001_0db8_0000_0000_0000_0000_0000_0001, 1),
       ("PROXY TCP6 ffff:f:f:f:f:f:f:ffff ::1 0 0\r\n", 0xffff_000f_000f_000f_000f_000f_000f_ffff, 0),
     ] as [(String, UInt128, UInt16)] {
@@ -40,7 +42,10 @@ import Testing
     "PROXY TCP4 1.2.3.256 1.2.3.4 1 2\r\n",
     "PROXY TCP4 01.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 65536 2\r\n",
     "PROXY TCP4 1.2.3.4 1.2.3.4 +1 2\r\n",
-    "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP6 ::1::2 ::1 1 2\r\n",
+    "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n",
+    "PROXY TCP6 ::ffff:1.2.3 ::1 1 2\r\n", "PROXY TCP6 ::ffff:1.2.3.256 ::1 1 2\r\n",
+    "PROXY TCP6 ::1.2.3.4:1 ::1 1 2\r\n", "PROXY TCP6 1:2:3:4:5:6:7:1.2.3.4 ::1 1 2\r\n",
+    "PROXY TCP6 :1.2.3.4 ::1 1 2\r\n", "PROXY TCP6 .:1.2.3.4 ::1 1 2\r\n", "PROXY TCP6 ::1::2 ::1 1 2\r\n",
     "PROXY TCP6 1:2:3:4:5:6:7 ::1 1 2\r\n", "PROXY TCP6 12345::1 ::1 1 2\r\n", "PROXY TCP6 g::1 ::1 1 2\r\n",
     "PROXY  TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "proxy TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
     "PROXY UDP4 1.2.3.4 1.2.3.4 1 2\r\n",

@@ -10,6 +10,8 @@ final class CertificateStore: Sendable {
   private let secure: Configuration.Secure
   private let sites: [Site]
   private let policy: ServerPolicy
+  private let cautions: [ServerPolicy.Caution]
+  private let expiryWarningSeconds: Int64
   private let state: Mutex<State>
 
   private struct State {
@@ -52,8 +54,9 @@ final class CertificateStore: Sendable {
     policy.ciphers = secure.ciphers
     policy.ciphersuites = secure.ciphersuites
     policy.groups = secure.groups
-    try policy.check()
     self.policy = policy
+    cautions = try policy.cautions()
+    expiryWarningSeconds = limits.expiryWarningSeconds
     var certificates: [WatchedCertificate] = []
     let passphrase = try Passphrase.read(secure.passphraseFile)
     for files in secure.allCertificates {
@@ -79,15 +82,13 @@ final class CertificateStore: Sendable {
   }
 
   /// What is to be said of certificates, authorities and lists of what these have revoked, a line each.
-  func warnings(within seconds: Int64) -> [String] {
-    let lines =
-      certificates.flatMap { $0.warnings(within: seconds) }
-      + authorities.flatMap { $0.warnings(within: seconds) }
-    return lines.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  var expiryWarnings: [String] {
+    (certificates.flatMap { $0.warnings(within: expiryWarningSeconds) }
+      + authorities.flatMap { $0.warnings(within: expiryWarningSeconds) }).unique
   }
 
   /// What is hardly meant of what is said of versions, ciphers and groups.
-  var algorithmWarnings: [ConfigurationFault] { policy.cautions.map(\.fault) + versionWarnings }
+  var algorithmWarnings: [ConfigurationFault] { cautions.map(\.fault) + versionWarnings }
 
   /// Of versions that nobody can speak with the certificates in use.
   var versionWarnings: [ConfigurationFault] { Negotiation(context.all, policy).warnings }
@@ -313,8 +314,7 @@ extension Configuration.Secure {
 
   /// Whose certificates clients may show, each once.
   var allClients: [ClientCertificates] {
-    let all = ([clients] + hostClients.sorted { $0.key < $1.key }.map(\.value)).compactMap { $0 }
-    return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    ([clients] + hostClients.sorted { $0.key < $1.key }.map(\.value)).compactMap { $0 }.unique
   }
 
   /// Reads their files, each once.
@@ -345,11 +345,6 @@ extension Configuration.Secure {
 
   /// Each of them once.
   var allCertificates: [CertificateFiles] {
-    var all: [CertificateFiles] = []
-    for files in certificates + hostCertificates.sorted(by: { $0.key < $1.key }).flatMap(\.value)
-    where !all.contains(files) {
-      all.append(files)
-    }
-    return all
+    (certificates + hostCertificates.sorted { $0.key < $1.key }.flatMap(\.value)).unique
   }
 }

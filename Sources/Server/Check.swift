@@ -111,8 +111,7 @@ extension Server {
         // The same file may be read for two of them: both are told then.
         let file = files.first { text.hasPrefix("\($0.path):") } ?? (subject == nil ? files.first : nil)
         let named: ConfigurationFault.Subject? = file.map { file in
-          let options = files.filter { $0.path == file.path }.map(\.option)
-          return .file(file.path, of: options.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+          .file(file.path, of: files.filter { $0.path == file.path }.map(\.option).unique)
         }
         all.append(
           ConfigurationFault(

@@ -27,7 +27,7 @@ final class Renewal: Sendable {
     self.use = use
     // Those of the start are told by whoever starts it.
     let now = Clock.monotonicMilliseconds()
-    let known = certificates.warnings(within: limits.expiryWarningSeconds).map { ($0, now) }
+    let known = certificates.expiryWarnings.map { ($0, now) }
     turn = Mutex(Dictionary(known, uniquingKeysWith: { first, _ in first }))
     try Thread.detach(stackBytes: 512 << 10) { self.watch() }
   }
@@ -83,7 +83,7 @@ final class Renewal: Sendable {
 
   /// Tells what is new, and the rest once a day.
   private func warn(_ told: inout [String: UInt64], now: UInt64) {
-    let warnings = certificates.warnings(within: limits.expiryWarningSeconds)
+    let warnings = certificates.expiryWarnings
     told = told.filter { warnings.contains($0.key) }
     for warning in warnings where told[warning].map({ now >= $0 + Self.day }) ?? true {
       told[warning] = now

@@ -24,7 +24,7 @@ extension Server {
     let store = try? CertificateStore(
       secure, sites: configuration.sites, kernel: .init(), limits: configuration.limits)
     let lines =
-      store?.warnings(within: configuration.limits.expiryWarningSeconds)
+      store?.expiryWarnings
       ?? warningsOfFiles(secure, within: configuration.limits.expiryWarningSeconds)
     return lines.map { ConfigurationFault(subject: nil, text: $0) } + (store?.algorithmWarnings ?? [])
   }
@@ -38,7 +38,7 @@ extension Server {
       return certificate?.warnings(within: seconds) ?? []
     }
     let theirs = secure.allClients.flatMap { (try? $0.authority)?.warnings(within: seconds) ?? [] }
-    return (ours + theirs).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    return (ours + theirs).unique
   }
 }
 

@@ -10,14 +10,10 @@ public struct UnknownName: Equatable, Sendable {
 
 extension ServerPolicy {
   /// Asks OpenSSL for each part of what is said of ciphers, suites and groups by itself: in lists of ciphers and suites it passes over
-  /// names that it does not know, which is what `cautions` tell of. Throws where nothing is left then, and the first part that would
-  /// have clients trust anybody or be overheard by all.
-  public func check() throws(ContextError) { _ = try passedOver() }
-
-  /// Parts that OpenSSL has nothing for, and the options that they are of. Builds differ in what they know, and so do releases: a list
-  /// that was good yesterday is no reason not to serve.
+  /// names that it does not know. What it passes over, and the options that this is of: builds differ in what they know, and so do
+  /// releases, and a list that was good yesterday is no reason not to serve. Throws where nothing is left then, and the first part
+  /// that would have clients trust anybody or be overheard by all.
   func passedOver() throws(ContextError) -> [(part: ContextError, option: String)] {
-    guard ciphers != nil || ciphersuites != nil || groups != nil else { return [] }
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
       throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
     }
@@ -26,11 +22,6 @@ extension ServerPolicy {
     if let ciphers { parts += try scratch.check(ciphers: ciphers).map { ($0, "ciphers") } }
     if let ciphersuites { parts += try scratch.check(suites: ciphersuites).map { ($0, "ciphersuites") } }
     if let groups { try scratch.check(groups: groups) }
-    // By a security level of 0, which a list may ask for, with words that mean others, too: ALL.
-    let open = try CipherEffect(of: self).ciphers.filter(\.isOpen)
-    if let name = open.first?.name, let fault = Cipher.fault(ofAll: open) {
-      throw ContextError("'\(name)', which is among these, \(fault): add !aNULL and !eNULL")
-    }
     return parts
   }
 }

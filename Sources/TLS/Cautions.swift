@@ -15,12 +15,20 @@ extension ServerPolicy {
     case passedOver(String, unknown: UnknownName?, option: String)
   }
 
-  /// What there is to say of ciphers and suites that somebody has chosen; nothing where OpenSSL refuses them.
-  public var cautions: [Caution] {
-    guard ciphers != nil || ciphersuites != nil, let effect = try? CipherEffect(of: self) else { return [] }
+  /// What there is to say of ciphers, suites and groups that somebody has chosen. Throws what is wrong with them: that OpenSSL has
+  /// nothing for them, or that clients would trust anybody or be overheard by all.
+  public func cautions() throws(ContextError) -> [Caution] {
+    guard ciphers != nil || ciphersuites != nil || groups != nil else { return [] }
+    let passedOver = try passedOver()
+    let effect = try CipherEffect(of: self)
+    // By a security level of 0, which a list may ask for, with words that mean others, too: ALL.
+    let open = effect.ciphers.filter(\.isOpen)
+    if let name = open.first?.name, let fault = Cipher.fault(ofAll: open) {
+      throw ContextError("'\(name)', which is among these, \(fault): add !aNULL and !eNULL")
+    }
     var cautions: [Caution] = []
     if ciphers != nil, oldestVersion == .tls13 { cautions.append(.unused) }
-    for (part, option) in (try? passedOver()) ?? [] {
+    for (part, option) in passedOver {
       let caution = Caution.passedOver(part.description, unknown: part.unknown, option: option)
       if !cautions.contains(caution) { cautions.append(caution) }
     }

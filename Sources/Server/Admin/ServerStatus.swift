@@ -158,7 +158,7 @@ final class ServerStatus: Sendable {
         metrics: total, workers: known.servings.last?.controls.count ?? 0, silentWorkers: silent,
         earlierConfigurations: max(0, known.servings.count - 1),
         certificates: store?.certificates ?? [], authorities: store?.authorities ?? [],
-        expiryWarnings: store?.warnings(within: Limits().expiryWarningSeconds) ?? [], reloads: known.reloads,
+        expiryWarnings: store?.expiryWarnings ?? [], reloads: known.reloads,
         failedUpgrades: known.failedUpgrades, facts: known.facts, state: known.state)
     }
   }

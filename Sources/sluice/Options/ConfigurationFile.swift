@@ -1,3 +1,4 @@
+import Server
 import TOMLKit
 
 /// A configuration file: options by the names of their flags (TOML 1.0).
@@ -106,7 +107,7 @@ struct ConfigurationFile {
       if changes.isEmpty { return lines }
       let actions = ["set", "add"].compactMap { action in
         let fields = changes.filter { $0.action == action }
-        let names = fields.map(\.name).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        let names = fields.map(\.name).unique
         let texts = names.map { name in
           let values = fields.filter { $0.name == name }.map { Settings.toml($0.value) }
           return

@@ -164,47 +164,6 @@ private struct ScratchContext: ~Copyable {
   }
 }
 
-/// What OpenSSL says of a cipher.
-struct Cipher {
-  let name: String
-  /// Of the key against guessing; 0 without encryption.
-  let bits: Int
-  let isTLS13: Bool
-  let authenticates: Bool
-  /// Who gets the certificate's key later can't read what was recorded.
-  let hasForwardSecrecy: Bool
-
-  /// Nothing is kept from anybody, or anybody may pose as the server.
-  var isOpen: Bool { bits == 0 || !authenticates }
-
-  init(_ cipher: OpaquePointer) {
-    unsafe name = String(cString: SSL_CIPHER_get_name(cipher))
-    unsafe bits = Int(SSL_CIPHER_get_bits(cipher, nil))
-    unsafe isTLS13 = String(cString: SSL_CIPHER_get_version(cipher)) == "TLSv1.3"
-    unsafe authenticates = SSL_CIPHER_get_auth_nid(cipher) != NID_auth_null
-    unsafe hasForwardSecrecy = [NID_kx_any, NID_kx_ecdhe, NID_kx_dhe].contains(SSL_CIPHER_get_kx_nid(cipher))
-  }
-
-  /// Those of a context.
-  static func all(of context: OpaquePointer) -> [Cipher] {
-    unsafe all(in: SSL_CTX_get_ciphers(context))
-  }
-
-  static func all(in stack: OpaquePointer?) -> [Cipher] {
-    (0..<max(0, unsafe COpenSSL_sk_SSL_CIPHER_num(stack))).compactMap { index in
-      unsafe COpenSSL_sk_SSL_CIPHER_value(stack, index).map { unsafe Cipher($0) }
-    }
-  }
-
-  /// What is wrong with something that means these and no others.
-  static func fault(ofAll ciphers: [Cipher]) -> String? {
-    guard !ciphers.isEmpty, ciphers.allSatisfy(\.isOpen) else { return nil }
-    return ciphers.allSatisfy { $0.bits == 0 }
-      ? "encrypts nothing, so that everybody on the way can read and change all"
-      : "authenticates nobody, so that everybody on the way can pose as this server"
-  }
-}
-
 extension StringProtocol {
   /// Without spaces at its ends.
   fileprivate var trimmed: String {

@@ -1,5 +1,3 @@
-internal import COpenSSL
-
 extension ServerPolicy {
   /// What is taken as it is said, and is hardly meant.
   public enum Caution: Equatable, Sendable {
@@ -42,30 +40,5 @@ extension ServerPolicy {
       cautions.append(.lowerSecurityLevel(effect.securityLevel, usual: effect.usualSecurityLevel))
     }
     return cautions
-  }
-}
-
-/// What comes of a policy.
-struct CipherEffect {
-  /// Those that may come to use: of the versions that are spoken, and not below the security level.
-  let ciphers: [Cipher]
-  /// See SSL_CTX_set_security_level(3).
-  let securityLevel: Int
-  /// What it is where nobody says anything of it.
-  let usualSecurityLevel: Int
-
-  init(of policy: ServerPolicy) throws(ContextError) {
-    let context = try unsafe ServerContext.makeContext(policy)
-    defer { unsafe SSL_CTX_free(context) }
-    guard let plain = unsafe SSL_CTX_new(TLS_server_method()), let ssl = unsafe SSL_new(context) else {
-      throw ContextError("OpenSSL cannot make a server context: \(lastOpenSSLError())")
-    }
-    let supported = unsafe SSL_get1_supported_ciphers(ssl)
-    ciphers = unsafe Cipher.all(in: supported)
-    unsafe COpenSSL_sk_SSL_CIPHER_free(supported)
-    securityLevel = unsafe Int(SSL_CTX_get_security_level(context))
-    usualSecurityLevel = unsafe Int(SSL_CTX_get_security_level(plain))
-    unsafe SSL_free(ssl)
-    unsafe SSL_CTX_free(plain)
   }
 }

@@ -145,13 +145,7 @@ public final class ServerContext: Sendable {
     }
     unsafe SSL_CTX_set_cipher_list(context, ciphers ?? "")
     unsafe SSL_CTX_set_ciphersuites(context, suites ?? "")
-    let all = unsafe SSL_CTX_get_ciphers(context)
-    return unsafe (0..<max(0, COpenSSL_sk_SSL_CIPHER_num(all))).compactMap { index in
-      guard let cipher = unsafe COpenSSL_sk_SSL_CIPHER_value(all, index) else { return nil }
-      let kind = unsafe SSL_CIPHER_get_cipher_nid(cipher)
-      let isKernels = [NID_aes_128_gcm, NID_aes_256_gcm, NID_chacha20_poly1305].contains(kind)
-      return unsafe (String(cString: SSL_CIPHER_get_name(cipher)), isKernels)
-    }
+    return unsafe Cipher.all(of: context).map { ($0.name, $0.isKernels) }
   }
 
   private static func setProtocol(of context: OpaquePointer, _ kernel: KernelTLS.Use) {

@@ -150,14 +150,19 @@ import Worker
       ])
   }
 
-  /// One with which nobody could connect is not taken.
-  @Test func renewalByAKeyThatNobodyTakes() throws {
-    let store = try store(oldest: .tls13, \.groups, "X25519")
-    let (before, certificate) = (store.context, store.certificates[0])
+  /// On a curve that TLS 1.3 has not.
+  private func installKeyThatNobodyTakes() throws {
     try run([
       "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
       "ec_paramgen_curve:secp256k1", "-keyout", folder("key"), "-out", folder("pem"),
     ])
+  }
+
+  /// One with which nobody could connect is not taken.
+  @Test func renewalByAKeyThatNobodyTakes() throws {
+    let store = try store(oldest: .tls13, \.groups, "X25519")
+    let (before, certificate) = (store.context, store.certificates[0])
+    try installKeyThatNobodyTakes()
     let start = "\(folder("pem")): no client can connect with this certificate (key: EC secp256k1; TLS 1.3: "
     for second in 0...1 as ClosedRange<UInt64> {
       let news = store.look(now: second * 1000)
@@ -172,10 +177,7 @@ import Worker
   /// What can be used in the end is new then.
   @Test func renewalAfterOneThatNobodyTakes() throws {
     let store = try store(oldest: .tls13, \.groups, "X25519")
-    try run([
-      "openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
-      "ec_paramgen_curve:secp256k1", "-keyout", folder("key"), "-out", folder("pem"),
-    ])
+    try installKeyThatNobodyTakes()
     for second in 0...2 as ClosedRange<UInt64> { _ = store.look(now: second * 1000) }
     try Self.install("rsa", in: folder)
     _ = store.look(now: 3000)

@@ -227,10 +227,15 @@ import Testing
     let sluice = try SluiceProcess(
       site.path, .both(pair), flags: Array(flags.dropFirst(4)) + [authorities.outdated])
     #expect(sluice.process.errorOutput.contains("warning sluice: [sluice] \(outdated)"))
-    // Soon, which is a quarter of the time for which it is good; and not yet.
+    // Not yet, and in the last quarter of the time for which it is good.
     let now = Int(time(nil))
     let soon = try SluiceProcess.run(["check", site.path] + flags + [authorities.list(until: now + 3_600)])
     #expect(!soon.text.contains("revoked"), "\(soon.text)")
+    let list = try authorities.list(from: now - 4 * 3_600, until: now + 3_600 - 60)
+    let late = try SluiceProcess.run(["check", site.path] + flags + [list])
+    #expect(
+      late.exitStatus == 0 && late.text.contains("\(list): what CN=ours has revoked is out of date on ")
+        && late.text.contains(", and its clients are refused then: renew it"), "\(late.text)")
     // None for one of the authorities.
     let both = site.path + "/both"
     try Shell.require([

@@ -39,13 +39,15 @@ struct ClientAuthorities {
     try Self.run(path, "ours", ["-gencrl", "-out", revocations])
   }
 
-  /// A list of nothing that is good until then, in seconds since 1970.
-  func list(until time: Int) throws -> String {
-    let (file, text) = (
-      folder.path + "/until.crl", try Shell.require(["date", "-u", "-d", "@\(time)", "+%Y%m%d%H%M%SZ"])
-    )
-    let end = text.trimmingPrefix { $0.isWhitespace }.prefix { $0 != "\n" }
-    try Self.run(folder.path, "ours", ["-gencrl", "-crl_nextupdate", String(end), "-out", file])
+  /// A list of nothing that is good from now, or from `start`, until then, in seconds since 1970.
+  func list(from start: Int? = nil, until end: Int) throws -> String {
+    func text(_ time: Int) throws -> String {
+      let text = try Shell.require(["date", "-u", "-d", "@\(time)", "+%Y%m%d%H%M%SZ"])
+      return String(text.trimmingPrefix { $0.isWhitespace }.prefix { $0 != "\n" })
+    }
+    let file = folder.path + "/until.crl"
+    let flags = try ["-crl_nextupdate", text(end)] + (start.map { ["-crl_lastupdate", try text($0)] } ?? [])
+    try Self.run(folder.path, "ours", ["-gencrl", "-out", file] + flags)
     return file
   }
 
